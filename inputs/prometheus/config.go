@@ -1,0 +1,55 @@
+package prometheus
+
+import (
+	"kinglet/conf/httpclient"
+	"kinglet/conf/unit"
+	"kinglet/inputs/relabel"
+)
+
+// Config is one [[instances]] table of input.prometheus/*.toml. Begin from
+// DefaultConfig: zero is never a default. Fields tagged expand:"all" take
+// $NAME, ${NAME}, $hostname and $ip; those tagged expand:"braces" only ${NAME},
+// so that a password with a $ in it stays what it is.
+type Config struct {
+	URLs          []string          `toml:"urls" expand:"all"`
+	URLLabelKey   string            `toml:"url_label_key"`   // "instance"; "-" leaves the label out
+	URLLabelValue string            `toml:"url_label_value"` // text/template over .Scheme .Host .Hostname .Port .Path .Query .Fragment; "" = the URL
+	URLLabelPair  map[string]string `toml:"url_label_pair"`
+
+	Labels            map[string]string `toml:"labels" expand:"all"` // overwrite; "-" deletes
+	NamePrefix        string            `toml:"name_prefix"`
+	MetricsNamePrefix string            `toml:"metrics_name_prefix"`
+	MetricsPass       []string          `toml:"metrics_pass"`
+	MetricsDrop       []string          `toml:"metrics_drop"`
+	IgnoreMetrics     []string          `toml:"ignore_metrics"`
+	IgnoreLabelKeys   []string          `toml:"ignore_label_keys"`
+	ProcessorEnum     []ProcessorEnum   `toml:"processor_enum"`
+	RelabelConfigs    []relabel.Rule    `toml:"relabel_configs"`
+
+	Interval      unit.Duration `toml:"interval"` // 0 = the input's, else [global]'s
+	IntervalTimes int           `toml:"interval_times"`
+	Timeout       unit.Duration `toml:"timeout"` // whole request, body included
+
+	Username          string   `toml:"username" expand:"braces"`
+	Password          string   `toml:"password" expand:"braces"`
+	BearerTokenString string   `toml:"bearer_token_string" expand:"braces"`
+	BearerTokenFile   string   `toml:"bearer_token_file" expand:"braces"`
+	Headers           []string `toml:"headers" expand:"braces"` // name, value, name, value
+	httpclient.TLS
+
+	DuplicationAllowed bool `toml:"duplication_allowed"`
+
+	// Beyond Categraf.
+	HonorLabels    *bool      `toml:"honor_labels"` // nil: as Categraf, see design; false: exported_ renaming; true: exposed labels win
+	HonorTime      bool       `toml:"honor_timestamps"`
+	ScrapeMeta     bool       `toml:"scrape_meta"` // scrape_duration_seconds and its siblings beside up
+	Lenient        bool       `toml:"lenient"`     // skip and count bad lines instead of failing the page
+	BodySizeLimit  unit.Bytes `toml:"body_size_limit"`
+	FollowRedirect bool       `toml:"follow_redirects"`
+}
+
+// ProcessorEnum maps printed values of some metrics to numbers.
+type ProcessorEnum struct {
+	Metrics       []string           `toml:"metrics"`
+	ValueMappings map[string]float64 `toml:"value_mappings"`
+}
