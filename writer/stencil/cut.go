@@ -1,0 +1,224 @@
+package stencil
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/golang/snappy"
+	"github.com/klauspost/compress/s2"
+
+	"kinglet"
+)
+
+// Classes of the bytes of a message. A copy element may write a byte only from
+// a byte of the same class, and never one of a hole.
+const (
+	classText  = 0 // as it stands
+	classHole  = 1 // a value that moves, or a column's own timestamp
+	classStamp = 2 // to 7: the six bytes of the row's timestamp
+)
+
+// Cutter cuts stencils. It keeps the scratch memory that cutting takes, and
+// belongs to one goroutine.
+type Cutter struct {
+	raw, packed, class []byte
+	values             []int // where each column's value stands in raw
+	// Thorough looks longer for matches: a few times the work, for smaller
+	// messages. For shapes that stay.
+	Thorough bool
+}
+
+// Cut makes the stencil of row's shape with row's values in it. Columns for
+// which moving reports true get a hole, the others are baked; nil bakes all.
+// The row must fit.
+func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, error) {
+	if !Fits(row) || row.Shape.Len() != len(row.Values) {
+		return nil, errors.New("cut a stencil: the row does not fit one")
+	}
+	c.layOut(row.Shape)
+	return c.cut(row, moving, nil)
+}
+
+// Recut makes the stencil of the same series anew, with row's values: what was
+// a hole stays one, and what moved since becomes one. It needs no labels.
+func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	cut, err := c.again(s, row, func(i int) bool { return s.holes[i] != baked || s.isMoved(i) })
+	if err != nil {
+		return nil, err
+	}
+	cut.rows, cut.moved = s.rows, s.moved // the window goes on
+	return cut, nil
+}
+
+// Rebake is Recut with holes only for what moved in the window that ends here.
+func (c *Cutter) Rebake(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	return c.again(s, row, s.isMoved)
+}
+
+func (c *Cutter) again(s *Stencil, row *kinglet.Row, moving func(int) bool) (*Stencil, error) {
+	if !Fits(row) || s.columns != len(row.Values) {
+		return nil, errors.New("recut a stencil: the row does not fit it")
+	}
+	var err error
+	if c.raw, err = s.appendRaw(c.raw[:0]); err != nil {
+		return nil, err
+	}
+	c.locate()
+	for i, v := range row.Values {
+		if math.Float64bits(v) != s.last[i] {
+			s.moved[i>>6] |= 1 << (i & 63)
+		}
+	}
+	return c.cut(row, moving, s)
+}
+
+// layOut writes the message of shape's series into c.raw, values and
+// timestamps still zero.
+func (c *Cutter) layOut(shape *kinglet.Shape) {
+	c.raw, c.values = c.raw[:0], c.values[:0]
+	for i := range shape.Len() {
+		labels := shape.EncodedLabels(i)
+		c.raw = append(c.raw, 0x0a)
+		c.raw = binary.AppendUvarint(c.raw, uint64(len(labels)+sampleBytes))
+		c.raw = append(c.raw, labels...)
+		c.values = append(c.values, len(c.raw)+valueAt)
+		c.raw = append(c.raw, 0x12, sampleBytes-2, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+// locate finds the values in c.raw, a message that layOut made.
+func (c *Cutter) locate() {
+	c.values = c.values[:0]
+	for at := 0; at < len(c.raw); {
+		size, width := binary.Uvarint(c.raw[at+1:])
+		at += 1 + width + int(size)
+		c.values = append(c.values, at-sampleBytes+valueAt)
+	}
+}
+
+// cut makes the stencil of the message laid out in c.raw.
+func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil) (*Stencil, error) {
+	n := len(row.Values)
+	if s2.MaxEncodedLen(len(c.raw)) >= maxBytes || s2.MaxEncodedLen(len(c.raw)) < 0 {
+		return nil, fmt.Errorf("cut a stencil: a message of %d bytes is too long for one", len(c.raw))
+	}
+	s := &Stencil{
+		rawLen: len(c.raw), columns: n,
+		last: make([]uint64, n), holes: make([]hole, n), moved: make([]uint64, (n+63)/64),
+	}
+	if row.TimesMs != nil {
+		s.times = make([]uint32, n)
+	}
+	c.classify(s, row, moving, old)
+	c.packed = grow(c.packed, s2.MaxEncodedLen(len(c.raw)))
+	if c.Thorough {
+		c.packed = s2.EncodeSnappyBest(c.packed, c.raw)
+	} else {
+		c.packed = s2.EncodeSnappyBetter(c.packed, c.raw)
+	}
+	if err := c.trim(s); err != nil {
+		return nil, err
+	}
+	return s, c.finish(s, row)
+}
+
+// classify says of every byte of c.raw what it is, and puts noise where values
+// move, so that the encoder finds nothing to copy there.
+func (c *Cutter) classify(s *Stencil, row *kinglet.Row, moving func(int) bool, old *Stencil) {
+	before := func(int) uint64 { return 0 }
+	if old != nil {
+		before = func(i int) uint64 {
+			if old.holes[i] != baked && old.holes[i].shift() == 0 {
+				return 1 // it has had a low byte before
+			}
+			return old.last[i]
+		}
+	}
+	c.class = grow(c.class, len(c.raw))
+	clear(c.class)
+	noise := uint64(0x9e3779b97f4a7c15)
+	for i, at := range c.values {
+		value := math.Float64bits(row.Values[i])
+		s.last[i], s.holes[i] = value, baked
+		if moving != nil && moving(i) {
+			shift := zeroBytes(value | before(i))
+			s.holes[i] = hole(shift) << shiftBit // the offset comes with the stream
+			noise = noise*6364136223846793005 + 1442695040888963407
+			value = (noise ^ noise>>29) << (8 * shift)
+			fill(c.class[at+shift:at+8], classHole)
+		}
+		binary.LittleEndian.PutUint64(c.raw[at:], value)
+		stampAt := at + timeAt - valueAt
+		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
+			s.times[i] = 1 // found when the stream is made
+			noise = noise*6364136223846793005 + 1442695040888963407
+			putTime(c.raw[stampAt:], minTimeMs|int64(noise>>22&(1<<41-1)))
+			fill(c.class[stampAt:stampAt+timeBytes], classHole)
+			continue
+		}
+		putTime(c.raw[stampAt:], row.TimestampMs)
+		for j := range timeBytes {
+			c.class[stampAt+j] = classStamp + byte(j)
+		}
+	}
+}
+
+// finish puts row's numbers into the holes and holds the result against the
+// plain message: a stencil that does not decode to it is never used.
+func (c *Cutter) finish(s *Stencil, row *kinglet.Row) error {
+	for i, at := range c.values {
+		value := math.Float64bits(row.Values[i])
+		binary.LittleEndian.PutUint64(c.raw[at:], value)
+		if s.holes[i] != baked {
+			s.holes[i].put(s.stream, value)
+		}
+		if s.times != nil && s.times[i] != 0 {
+			putTime(c.raw[at+timeAt-valueAt:], row.TimesMs[i])
+			putTime(s.stream[s.times[i]:], row.TimesMs[i])
+		}
+	}
+	var err error
+	if c.packed, err = s.appendRaw(c.packed[:0]); err != nil {
+		return err
+	}
+	if string(c.packed) != string(c.raw) {
+		return errors.New("cut a stencil: what it decodes to is not the message")
+	}
+	return nil
+}
+
+// appendRaw appends the decoded message with the latest values.
+func (s *Stencil) appendRaw(dst []byte) ([]byte, error) {
+	block := binary.AppendUvarint(make([]byte, 0, len(s.stream)+binary.MaxVarintLen32), uint64(s.rawLen))
+	block = append(block, s.stream[:len(s.stream)-slack]...)
+	out, err := snappy.Decode(grow(dst, s.rawLen), block)
+	if err != nil {
+		return dst, fmt.Errorf("decode a stencil: %w", err)
+	}
+	return out, nil
+}
+
+// grow gives b the length n; what it held may be gone.
+func grow(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+// zeroBytes is the number of low bytes of value that may be baked as zero.
+func zeroBytes(value uint64) int {
+	if value == 0 {
+		return maxShift
+	}
+	return min(bits.TrailingZeros64(value)/8, maxShift)
+}
+
+func fill(b []byte, class byte) {
+	for i := range b {
+		b[i] = class
+	}
+}
