@@ -1,6 +1,14 @@
 package remotewrite
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
 	"kinglet/conf/httpclient"
 	"kinglet/conf/unit"
 )
@@ -23,8 +31,192 @@ type Config struct {
 	MaxIdleConnsPerHost int   `toml:"max_idle_conns_per_host"`
 	httpclient.TLS
 
-	RetryStatus  []int         `toml:"retry_status"` // more statuses to retry, beside 429, 499 and 5xx
-	MinBackoff   unit.Duration `toml:"min_backoff"`
-	MaxBackoff   unit.Duration `toml:"max_backoff"`
-	StaleMarkers bool          `toml:"stale_markers"`
+	RetryStatus      []int         `toml:"retry_status"` // more statuses to retry, beside 429, 499 and 5xx
+	MinBackoff       unit.Duration `toml:"min_backoff"`
+	MaxBackoff       unit.Duration `toml:"max_backoff"`
+	StaleMarkers     bool          `toml:"stale_markers"`     // false for stores that cannot take NaN
+	Exemplars        bool          `toml:"exemplars"`         // send those that pages have
+	NativeHistograms bool          `toml:"native_histograms"` // likewise
+}
+
+const (
+	defaultTimeout     = 30 * time.Second
+	defaultDialTimeout = 5 * time.Second
+)
+
+// DefaultConfig gives an attempt 30 s (RW-10) and connects within 5 s, which
+// leaves room for a lost SYN or two. The backoff of 30 ms doubling to 5 s
+// (RW-62) costs a dead endpoint 12 requests a minute from each node and notices
+// within 5 s that it is back. One connection is kept, since one request is in
+// flight. Exemplars and native histograms are on because only pages that were
+// asked for them have any.
+func DefaultConfig() Config {
+	return Config{
+		TimeoutMs:           defaultTimeout.Milliseconds(),
+		DialTimeoutMs:       defaultDialTimeout.Milliseconds(),
+		MaxIdleConnsPerHost: 1,
+		MinBackoff:          unit.Duration{Duration: 30 * time.Millisecond},
+		MaxBackoff:          unit.Seconds(5),
+		StaleMarkers:        true,
+		Exemplars:           true,
+		NativeHistograms:    true,
+	}
+}
+
+// Timeout is the time of one attempt, from connecting to the end of the answer.
+func (c Config) Timeout() time.Duration { return millis(c.TimeoutMs, defaultTimeout) }
+
+// DialTimeout is the time to connect.
+func (c Config) DialTimeout() time.Duration { return millis(c.DialTimeoutMs, defaultDialTimeout) }
+
+func millis(ms int64, otherwise time.Duration) time.Duration {
+	if ms == 0 {
+		return otherwise
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// Validate reports every fault at once, each under its TOML key.
+func (c Config) Validate() error {
+	faults := append(c.urlFaults(), c.authFaults()...)
+	faults = append(faults, c.headerFaults()...)
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if strings.ContainsFunc(c.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(c.Name) > 100 {
+		fault("name = %q: want at most 100 printable characters", c.Name)
+	}
+	const most = int64(time.Hour / time.Millisecond)
+	if c.TimeoutMs < 0 || c.TimeoutMs > most {
+		fault("timeout = %d: want milliseconds up to an hour, 0 for %d", c.TimeoutMs, defaultTimeout.Milliseconds())
+	}
+	if c.DialTimeoutMs < 0 || c.DialTimeoutMs > most {
+		fault("dial_timeout = %d: want milliseconds up to an hour, 0 for %d", c.DialTimeoutMs, defaultDialTimeout.Milliseconds())
+	}
+	if c.MaxIdleConnsPerHost < 0 {
+		fault("max_idle_conns_per_host = %d: want 0 or more", c.MaxIdleConnsPerHost)
+	}
+	for _, status := range c.RetryStatus {
+		if status < 300 || status > 999 {
+			fault("retry_status has %d: want HTTP statuses from 300 on", status)
+		}
+	}
+	if c.MinBackoff.Duration < time.Millisecond {
+		fault("min_backoff = %v: want 1ms or more", c.MinBackoff)
+	}
+	if c.MaxBackoff.Duration < c.MinBackoff.Duration {
+		fault("max_backoff = %v: want min_backoff (%v) or more", c.MaxBackoff, c.MinBackoff)
+	}
+	return errors.Join(faults...)
+}
+
+// urlFaults never quotes the URL: it may hold a password.
+func (c Config) urlFaults() []error {
+	switch {
+	case strings.TrimSpace(c.URL) == "":
+		return []error{errors.New(`url = "": want the address to write to, such as http://127.0.0.1:9090/api/v1/write`)}
+	case strings.Contains(c.URL, "${"):
+		return []error{errors.New("url holds ${...} that was not expanded: want ${NAME} with a name of letters, digits and _")}
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return []error{errors.New("url cannot be read: want http://HOST:PORT/PATH, with special characters percent-encoded")}
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return []error{fmt.Errorf("url has scheme %q: want http:// or https://", u.Scheme)}
+	}
+	if u.Hostname() == "" {
+		return []error{errors.New("url has no host: want http://HOST:PORT/PATH")}
+	}
+	return nil
+}
+
+func (c Config) authFaults() []error {
+	var faults []error
+	if c.Pass != "" && c.PassFile != "" {
+		faults = append(faults, errors.New("basic_auth_pass and basic_auth_pass_file are both set: want one of them"))
+	}
+	if c.BearerToken != "" && c.BearerTokenFile != "" {
+		faults = append(faults, errors.New("bearer_token_string and bearer_token_file are both set: want one of them"))
+	}
+	if c.User == "" && (c.Pass != "" || c.PassFile != "") {
+		faults = append(faults, errors.New("basic_auth_pass is set without basic_auth_user: want both"))
+	}
+	var ways []string
+	if c.User != "" {
+		ways = append(ways, "basic_auth_user")
+	}
+	if c.BearerToken != "" || c.BearerTokenFile != "" {
+		ways = append(ways, "bearer_token")
+	}
+	if c.header("Authorization") != "" {
+		ways = append(ways, "an Authorization header")
+	}
+	if len(ways) > 1 {
+		faults = append(faults, fmt.Errorf("%s are both set: want one of them", strings.Join(ways, " and ")))
+	}
+	return faults
+}
+
+// reserved headers belong to the protocol or to the connection (RW-07).
+var reserved = []string{
+	"Content-Encoding", "Content-Type", "Content-Length", "X-Prometheus-Remote-Write-Version", "User-Agent",
+	"Connection", "Keep-Alive", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Accept-Encoding", "Www-Authenticate",
+	"Retry-Attempt",
+}
+
+func (c Config) headerFaults() []error {
+	if len(c.Headers)%2 != 0 {
+		return []error{fmt.Errorf("headers has %d entries: want pairs of name and value", len(c.Headers))}
+	}
+	var faults []error
+	for i := 0; i < len(c.Headers); i += 2 {
+		name, value := c.Headers[i], c.Headers[i+1]
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !isToken(name):
+			faults = append(faults, fmt.Errorf("headers: %q is no header name", name))
+		case slices.Contains(reserved, canonical) || strings.HasPrefix(canonical, "Proxy-"):
+			faults = append(faults, fmt.Errorf("headers: %s is set by kinglet and cannot be changed", name))
+		case strings.ContainsAny(value, "\r\n\x00"):
+			faults = append(faults, fmt.Errorf("headers: the value of %s has a line break or NUL", name))
+		case canonical == "Host" && (value == "" || strings.ContainsAny(value, "/ ")):
+			faults = append(faults, errors.New("headers: Host wants HOST or HOST:PORT"))
+		}
+	}
+	return faults
+}
+
+// header is the value of the custom header of that canonical name, or "".
+func (c Config) header(canonical string) string {
+	for i := 0; i+1 < len(c.Headers); i += 2 {
+		if http.CanonicalHeaderKey(c.Headers[i]) == canonical {
+			return c.Headers[i+1]
+		}
+	}
+	return ""
+}
+
+// isToken reports whether s may be the name of a header (RFC 9110).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+}
+
+// DisplayURL is the endpoint's address as logs and pages may show it: without
+// user, password, and the values of its query.
+func (c Config) DisplayURL() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	u.User, u.Fragment = nil, ""
+	if u.RawQuery != "" {
+		keys := make([]string, 0, 4)
+		for key := range u.Query() {
+			keys = append(keys, url.QueryEscape(key)+"=...")
+		}
+		slices.Sort(keys)
+		u.RawQuery = strings.Join(keys, "&")
+	}
+	return u.String()
 }

@@ -1,0 +1,210 @@
+package queue
+
+import (
+	"context"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// Memory is a Queue in memory.
+type Memory struct {
+	limitBytes int
+	onDrop     OnDrop
+	wake       chan struct{} // one token: something was appended, or closed
+
+	mu       sync.Mutex
+	ring     []Block // the i-th oldest block is ring[(head+i) & (len(ring)-1)]
+	head     int
+	count    int
+	inFlight int // oldest blocks that the consumer holds
+	bytes    int
+	samples  int
+	closed   bool
+
+	out []Block // what Next returns; the consumer's
+}
+
+// blockOverhead is what a block weighs beside its stream.
+const blockOverhead = int(unsafe.Sizeof(Block{}))
+
+// NewMemory makes a queue that holds at most limitBytes of compressed streams,
+// with the little that each block weighs beside. onDrop may be nil.
+func NewMemory(limitBytes int, onDrop OnDrop) *Memory {
+	if onDrop == nil {
+		onDrop = func(int, string) {}
+	}
+	return &Memory{limitBytes: limitBytes, onDrop: onDrop, wake: make(chan struct{}, 1)}
+}
+
+// Append implements Queue.
+func (m *Memory) Append(b Block) {
+	if b.Queued.IsZero() {
+		b.Queued = time.Now()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	if !m.makeRoom(weight(b)) {
+		m.onDrop(b.Samples, ReasonFull)
+		return
+	}
+	if m.count == len(m.ring) {
+		m.grow()
+	}
+	*m.at(m.count) = b
+	m.count++
+	m.bytes += weight(b)
+	m.samples += b.Samples
+	m.signal()
+}
+
+// makeRoom drops the oldest blocks that are not in flight until size bytes fit.
+// It drops none if that would not be enough.
+func (m *Memory) makeRoom(size int) bool {
+	if m.bytes+size <= m.limitBytes {
+		return true
+	}
+	held := 0
+	for i := range m.inFlight {
+		held += weight(*m.at(i))
+	}
+	if held+size > m.limitBytes {
+		return false
+	}
+	n := 0
+	for m.bytes+size > m.limitBytes {
+		old := m.at(m.inFlight + n)
+		m.bytes -= weight(*old)
+		m.samples -= old.Samples
+		m.onDrop(old.Samples, ReasonFull)
+		n++
+	}
+	if n > 0 {
+		// Blocks in flight move up to what is left, so that the ring has no gap.
+		for i := m.inFlight - 1; i >= 0; i-- {
+			*m.at(i + n) = *m.at(i)
+		}
+		m.cutHead(n)
+	}
+	return true
+}
+
+// Next implements Queue.
+func (m *Memory) Next(ctx context.Context, maxSamples int, linger time.Duration) ([]Block, error) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		wait, ready, err := m.take(maxSamples, linger)
+		if ready || err != nil {
+			return m.out, err
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-m.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// take puts what is due into m.out, or tells how long to wait at most.
+func (m *Memory) take(maxSamples int, linger time.Duration) (wait time.Duration, ready bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.out)
+	m.out, m.inFlight = m.out[:0], 0
+	if m.count == 0 {
+		if m.closed {
+			return 0, false, ErrClosed
+		}
+		return time.Hour, false, nil
+	}
+	n, samples := 0, 0
+	for n < m.count && (n == 0 || samples+m.at(n).Samples <= maxSamples) {
+		samples += m.at(n).Samples
+		n++
+	}
+	full := n < m.count || samples >= maxSamples
+	if wait = linger - time.Since(m.at(0).Queued); !full && !m.closed && wait > 0 {
+		return wait, false, nil
+	}
+	m.inFlight = n
+	for i := range n {
+		m.out = append(m.out, *m.at(i))
+	}
+	return 0, true, nil
+}
+
+// Ack implements Queue.
+func (m *Memory) Ack(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n > m.inFlight {
+		panic("queue: Ack of blocks that are not in flight")
+	}
+	for i := range n {
+		m.bytes -= weight(*m.at(i))
+		m.samples -= m.at(i).Samples
+	}
+	m.inFlight -= n
+	m.cutHead(n)
+}
+
+// Close implements Queue.
+func (m *Memory) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.signal()
+}
+
+// Stats implements Queue.
+func (m *Memory) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Stats{Blocks: m.count, Samples: m.samples, Bytes: m.bytes}
+	if m.count > 0 {
+		s.Oldest = m.at(0).Queued
+	}
+	return s
+}
+
+func (m *Memory) signal() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *Memory) at(i int) *Block { return &m.ring[(m.head+i)&(len(m.ring)-1)] }
+
+// cutHead forgets the n oldest places of the ring.
+func (m *Memory) cutHead(n int) {
+	for i := range n {
+		*m.at(i) = Block{}
+	}
+	if n > 0 {
+		m.head = (m.head + n) & (len(m.ring) - 1)
+	}
+	m.count -= n
+	if m.count == 0 && len(m.ring) > 1024 {
+		m.ring, m.head = nil, 0 // an outage is over
+	}
+}
+
+// grow doubles the ring, whose length stays a power of two.
+func (m *Memory) grow() {
+	ring := make([]Block, max(16, 2*len(m.ring)))
+	for i := range m.count {
+		ring[i] = *m.at(i)
+	}
+	m.ring, m.head = ring, 0
+}
+
+func weight(b Block) int { return len(b.Stream) + blockOverhead }

@@ -1,0 +1,68 @@
+// Package queue keeps encoded blocks for one endpoint until it is done with
+// them, in the order in which they came, within a bound in bytes. A queue opens
+// no connection and never looks inside a block.
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Block is the unit of queue, disk and wire: a remote-write 1.0 message of some
+// time series, as snappy elements without the length that a snappy block begins
+// with. Protobuf messages of repeated fields concatenate and snappy's copies
+// are relative, so a request is the sum of the raw lengths as a uvarint,
+// followed by the streams of its blocks.
+//
+// A block is never changed once made; endpoints that send the same share it.
+type Block struct {
+	Stream  []byte // snappy elements
+	RawLen  int    // bytes of the message they decode to
+	Samples int
+	Lane    uint32 // blocks of one lane keep their order; a series never changes its lane
+
+	MinMs, MaxMs int64     // time range of the samples, ms since the Unix epoch
+	Queued       time.Time // when it was appended; set by Append if zero
+}
+
+// ErrClosed is what Next returns when the queue is closed and empty.
+var ErrClosed = errors.New("queue is closed")
+
+// Queue is a queue of one lane with any number of producers and one consumer.
+type Queue interface {
+	// Append takes b. It never blocks: where there is no room the oldest blocks
+	// that are not in flight go, or b itself if that is not enough, and are
+	// counted. After Close it does nothing.
+	Append(b Block)
+	// Next returns the oldest blocks, at most maxSamples samples of them but
+	// at least one block, without removing them: they are in flight until Ack,
+	// or until Next is called again, which begins with the same blocks. It
+	// blocks until maxSamples are there, until the oldest has waited for
+	// linger, or until Close. It returns ctx.Err() or ErrClosed, the latter
+	// once nothing is left. The slice is valid until the next call.
+	Next(ctx context.Context, maxSamples int, linger time.Duration) ([]Block, error)
+	// Ack removes the n oldest blocks, which must be in flight: the endpoint
+	// took them, or they were given up, which the caller counts.
+	Ack(n int)
+	// Close ends waiting: nothing is appended any more, and Next returns what is
+	// left without delay.
+	Close()
+	// Stats tells what waits, blocks in flight included.
+	Stats() Stats
+}
+
+// Stats is the state of a queue.
+type Stats struct {
+	Blocks  int
+	Samples int
+	Bytes   int       // as bounded by the limit
+	Oldest  time.Time // when the oldest block was appended; zero if the queue is empty
+}
+
+// ReasonFull is the reason of blocks lost for want of room.
+const ReasonFull = "queue_full"
+
+// OnDrop is told of samples that a queue gave up. It is called with the queue
+// locked: it must not call the queue, nor block.
+type OnDrop func(samples int, reason string)
