@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -54,11 +53,11 @@ func show(ctx context.Context, r *reporter, a *agent, out *screen) error {
 		select {
 		case <-a.done:
 			out.Leave()
-			return fmt.Errorf("kinglet ended by itself (%v); its last words:\n%s", a.err, a.lastLines(20))
+			return fmt.Errorf("kinglet ended by itself (%s); its last words:\n%s", a.cmd.ProcessState, a.lastLines(20))
 		case <-ctx.Done():
 			out.Leave()
 			if r.first.IsZero() {
-				return errors.Join(errors.New("no sample arrived; kinglet's last words:\n"+a.lastLines(20)), nil)
+				return fmt.Errorf("no sample arrived; kinglet's last words:\n%s", a.lastLines(20))
 			}
 			// The last questions must outlive ctx, which has ended.
 			last, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/promql"
@@ -84,7 +85,7 @@ func (s *store) appendSeries(ctx context.Context, series []prompb.TimeSeries) er
 	var first error
 	for i := range series {
 		ls := series[i].ToLabels(&builder, nil)
-		if name, dup := ls.HasDuplicateLabelNames(); dup || ls.Get(labels.MetricName) == "" {
+		if name, dup := ls.HasDuplicateLabelNames(); dup || ls.Get(model.MetricNameLabel) == "" {
 			refused += len(series[i].Samples)
 			first = cmp.Or(first, fmt.Errorf("series %s: no name, or label %q twice", ls, name))
 			continue

@@ -1,0 +1,89 @@
+# What a contributor runs. `make` alone prints the targets. GO=... chooses the
+# toolchain, ARGS=... is handed to what is run.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE    ?= kinglet:$(VERSION)
+FUZZTIME ?= 30s
+BENCH    ?= .
+ARGS     ?=
+
+LDFLAGS = -s -w -X main.version=$(VERSION)
+BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
+LINTER  = bin/golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the static binaries bin/kinglet and bin/kinglet-demo
+	$(BUILD) -o bin/kinglet ./cmd/kinglet
+	$(BUILD) -o bin/kinglet-demo ./cmd/kinglet-demo
+
+.PHONY: demo
+demo: build ## run kinglet against recorded pages and a database of its own; ARGS="-interval 2s"
+	@exec bin/kinglet-demo $(ARGS)
+
+.PHONY: test
+test: ## every test that needs nothing but Go; ARGS="-run Name"
+	$(GO) test $(ARGS) ./...
+
+.PHONY: race
+race: ## the same tests under the race detector
+	$(GO) test -race $(ARGS) ./...
+
+.PHONY: e2e
+e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it installs
+	e2e/install
+	KINGLET_BIN=$(CURDIR)/bin/kinglet KINGLET_DEMO_BIN=$(CURDIR)/bin/kinglet-demo $(GO) test -tags e2e -count=1 -timeout 15m $(ARGS) ./e2e/...
+
+.PHONY: lint
+lint: $(LINTER) ## the linters, and the rules about who may import whom
+	$(LINTER) run ./...
+
+$(LINTER): tools/go.mod tools/go.sum
+	@mkdir -p bin
+	cd tools && $(GO) build -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: fmt
+fmt: ## format the source
+	gofmt -l -w .
+
+.PHONY: fuzz
+fuzz: ## each fuzz test for FUZZTIME (30s)
+	@set -e; grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's/^(.*)\/[^/]+:[0-9]+:func (.*)$$/\1 \2/' | \
+	sort -u | while read -r folder name; do \
+		echo "== $$folder $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$folder" < /dev/null; \
+	done
+
+.PHONY: bench
+bench: ## the benchmarks; BENCH=Regexp chooses
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) ./...
+
+.PHONY: golden
+golden: ## rewrite the golden files from what the code does now; read the diff
+	$(GO) test $$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -n1 dirname | sort -u) -update
+
+.PHONY: image
+image: ## the container image IMAGE
+	$$(command -v docker || command -v podman) build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: verify
+verify: ## exactly what CI runs
+	@$(MAKE) --no-print-directory check-fmt
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/...
+	@$(MAKE) --no-print-directory lint
+	$(GO) mod tidy -diff
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory e2e
+
+.PHONY: check-fmt
+check-fmt:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
