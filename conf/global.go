@@ -1,0 +1,86 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"kinglet/conf/unit"
+)
+
+// Global is [global]: what concerns the whole agent. Begin from DefaultGlobal.
+type Global struct {
+	Hostname     string            `toml:"hostname"`            // value of agent_hostname; "" = the operating system's name. Expanded by Load itself
+	OmitHostname bool              `toml:"omit_hostname"`       // send no agent_hostname
+	Labels       map[string]string `toml:"labels" expand:"all"` // added to every series that lacks them
+	Precision    string            `toml:"precision"`           // timestamps are cut to "ms", "s" or "m"
+	Interval     unit.Duration     `toml:"interval"`            // between scrapes, where an input has none of its own
+	Providers    []string          `toml:"providers"`           // "local" is the only one there is
+}
+
+// DefaultGlobal is what Categraf does without a [global]: every 15 s, which is
+// also what Nightingale's dashboards expect, at full precision.
+func DefaultGlobal() Global {
+	return Global{Precision: "ms", Interval: unit.Seconds(15), Providers: []string{"local"}}
+}
+
+// Validate reports every fault at once, each under its TOML key.
+func (g Global) Validate() error {
+	var faults []error
+	if g.Interval.Duration < 100*time.Millisecond || g.Interval.Duration > 24*time.Hour {
+		faults = append(faults, fmt.Errorf("interval = %v: want 100ms to 24h", g.Interval))
+	}
+	return errors.Join(faults...)
+}
+
+// precisions are the values of precision.
+var precisions = map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute}
+
+// Log is [log]: where kinglet writes about itself. Begin from DefaultLog.
+type Log struct {
+	FileName string `toml:"file_name" expand:"braces"` // "" or "stderr", "stdout", or a file that is appended to
+	Level    string `toml:"level"`                     // "debug", "info", "warn" or "error"
+	Format   string `toml:"format"`                    // "logfmt" or "json"
+}
+
+// DefaultLog writes to standard error, where a container's log is taken from
+// and where it never mixes with the samples of a dry run.
+func DefaultLog() Log { return Log{Level: "info", Format: "logfmt"} }
+
+// Validate reports every fault at once, each under its TOML key.
+func (l Log) Validate() error {
+	return errors.Join(
+		oneOf("level", l.Level, "debug", "info", "warn", "error"),
+		oneOf("format", l.Format, "logfmt", "json"),
+	)
+}
+
+// Serve is [serve]: kinglet's own health and metrics. Begin from DefaultServe.
+type Serve struct {
+	Listen string `toml:"listen" expand:"braces"` // host:port; "" = no listener
+}
+
+// DefaultServe answers on this host only: the page names targets, which is
+// nobody else's business unless the user says so.
+func DefaultServe() Serve { return Serve{Listen: "127.0.0.1:9559"} }
+
+// Validate reports every fault at once, each under its TOML key.
+func (s Serve) Validate() error {
+	if s.Listen == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(s.Listen); err != nil || port == "" {
+		return fmt.Errorf("listen = %q: want host:port, as in 127.0.0.1:9559, or \"\" for no listener", s.Listen)
+	}
+	return nil
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s = %q: want %s", key, value, strings.Join(allowed, ", "))
+}
