@@ -39,15 +39,11 @@ func DefaultConfig() Config {
 // well below the 32 MiB that receivers take (RW-87).
 const maxBatch = 10_000
 
-// Validate reports every fault at once, each under its TOML key.
+// Validate reports every fault at once, each under its TOML key. A batch or
+// chan_size of 0 or less means the default, and a batch above 10,000 means
+// 10,000, because Categraf's files have such.
 func (c Config) Validate() error {
 	var faults []error
-	if c.Batch < 1 || c.Batch > maxBatch {
-		faults = append(faults, fmt.Errorf("batch = %d: want 1 to %d samples", c.Batch, maxBatch))
-	}
-	if c.ChanSize < 1 {
-		faults = append(faults, fmt.Errorf("chan_size = %d: want 1 sample or more", c.ChanSize))
-	}
 	if c.Linger.Duration < 0 || c.Linger.Duration > time.Minute {
 		faults = append(faults, fmt.Errorf("linger = %v: want 0s to 1m", c.Linger))
 	}
@@ -58,6 +54,19 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("drain_timeout = %v: want 0s to 10m", c.DrainTimeout))
 	}
 	return errors.Join(faults...)
+}
+
+// effective is c with what Categraf's users may have written replaced by what
+// it means.
+func (c Config) effective() Config {
+	if c.Batch <= 0 {
+		c.Batch = DefaultConfig().Batch
+	}
+	if c.ChanSize <= 0 {
+		c.ChanSize = DefaultConfig().ChanSize
+	}
+	c.Batch = min(c.Batch, maxBatch)
+	return c
 }
 
 // Names are the names of endpoints in logs and metrics, in their order: what

@@ -1,0 +1,190 @@
+// Package remotewrite speaks Prometheus remote write: it encodes rows into
+// blocks, makes requests of blocks, posts them, and keeps trying until the
+// endpoint has taken or refused them. It holds no queue of its own, and never
+// changes a value or a timestamp.
+package remotewrite
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/klauspost/compress/s2"
+
+	"kinglet"
+	"kinglet/writer/queue"
+)
+
+// Encoder turns rows into blocks in the plain way: it lays out the message and
+// compresses it. It belongs to one goroutine and reuses its memory; the blocks
+// it gives belong to the caller.
+type Encoder struct {
+	// MaxSamples is the most samples of one block.
+	MaxSamples int
+	// Exemplars and NativeHistograms say whether those are encoded.
+	Exemplars, NativeHistograms bool
+	// OnDrop is told of samples that the message cannot carry. It may be nil.
+	OnDrop func(samples int, reason string)
+
+	raw, scratch, packed []byte
+	open                 queue.Block // what raw holds, but for the stream
+	blocks               []queue.Block
+}
+
+// Reasons of samples that are not encoded.
+const (
+	ReasonCustomBuckets    = "custom_buckets"    // 1.0 cannot carry them (RW-16)
+	ReasonNativeHistograms = "native_histograms" // native_histograms = false
+)
+
+// schemaCustom marks native histograms with custom buckets.
+const schemaCustom = -53
+
+// maxRawBytes ends a block early, so that long labels do not make it huge.
+const maxRawBytes = 4 << 20
+
+// Encode gives the samples of rows as blocks of at most MaxSamples, in order.
+// Rows share blocks where they fit. The slice is valid until the next call.
+func (e *Encoder) Encode(rows ...*kinglet.Row) []queue.Block {
+	clear(e.blocks)
+	e.blocks = e.blocks[:0]
+	e.raw = e.raw[:0]
+	e.open = queue.Block{}
+	for _, row := range rows {
+		e.row(row)
+	}
+	e.cut()
+	return e.blocks
+}
+
+func (e *Encoder) row(row *kinglet.Row) {
+	exemplars := row.Exemplars
+	if !e.Exemplars {
+		exemplars = nil
+	}
+	for i, v := range row.Values {
+		var mine []kinglet.Exemplar
+		for len(exemplars) > 0 && exemplars[0].Column <= i {
+			if exemplars[0].Column == i {
+				mine = append(mine, exemplars[0])
+			}
+			exemplars = exemplars[1:]
+		}
+		if kinglet.IsAbsent(v) {
+			continue
+		}
+		atMs := row.TimestampMs
+		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
+			atMs = row.TimesMs[i]
+		}
+		if row.Shape.Kind(i) == kinglet.KindHistogram {
+			var h *kinglet.Histogram
+			if row.Histograms != nil {
+				h = row.Histograms[i]
+			}
+			e.histogram(row.Shape.EncodedLabels(i), h, v, atMs, mine)
+			continue
+		}
+		e.sample(row.Shape.EncodedLabels(i), v, atMs, mine)
+	}
+}
+
+// sample appends one series with one sample.
+func (e *Encoder) sample(labels []byte, v float64, atMs int64, exemplars []kinglet.Exemplar) {
+	sampleSize := 1 + 8 + 1 + varintSize(uint64(atMs))
+	e.appendExemplars(exemplars)
+	e.begin(len(labels) + 1 + 1 + sampleSize + len(e.scratch))
+	e.raw = append(e.raw, labels...)
+	e.raw = append(e.raw, tagSeriesSamples, byte(sampleSize), tagSampleValue)
+	e.raw = binary.LittleEndian.AppendUint64(e.raw, math.Float64bits(v))
+	e.raw = appendVarint(e.raw, tagSampleTime, uint64(atMs))
+	e.raw = append(e.raw, e.scratch...)
+	e.count(atMs)
+}
+
+// histogram appends one series with one native histogram. A nil h is a stale
+// marker if v is one (RW-53), else nothing.
+func (e *Encoder) histogram(labels []byte, h *kinglet.Histogram, v float64, atMs int64, exemplars []kinglet.Exemplar) {
+	switch {
+	case h == nil && kinglet.IsStale(v):
+		h = &kinglet.Histogram{Sum: kinglet.Stale()}
+	case h == nil:
+		return
+	}
+	switch {
+	case !e.NativeHistograms:
+		e.drop(ReasonNativeHistograms)
+		return
+	case h.Schema == schemaCustom:
+		e.drop(ReasonCustomBuckets)
+		return
+	}
+	e.scratch = appendHistogram(e.scratch[:0], h, atMs)
+	size := len(e.scratch)
+	header := 1 + varintSize(uint64(size))
+	e.scratch = appendExemplarFields(e.scratch, exemplars)
+	e.begin(len(labels) + header + len(e.scratch))
+	e.raw = append(e.raw, labels...)
+	e.raw = binary.AppendUvarint(append(e.raw, tagSeriesHistograms), uint64(size))
+	e.raw = append(e.raw, e.scratch...)
+	e.count(atMs)
+}
+
+func (e *Encoder) appendExemplars(exemplars []kinglet.Exemplar) {
+	e.scratch = appendExemplarFields(e.scratch[:0], exemplars)
+}
+
+func appendExemplarFields(dst []byte, exemplars []kinglet.Exemplar) []byte {
+	for _, x := range exemplars {
+		size := kinglet.EncodedLabelsSize(x.Labels) + 1 + 8 + 1 + varintSize(uint64(x.TimestampMs))
+		dst = binary.AppendUvarint(append(dst, tagSeriesExemplars), uint64(size))
+		dst = kinglet.AppendEncodedLabels(dst, x.Labels)
+		dst = appendDouble(dst, tagExemplarValue, x.Value)
+		dst = appendVarint(dst, tagExemplarTime, uint64(x.TimestampMs))
+	}
+	return dst
+}
+
+// begin opens a series of size bytes, in a new block if the open one is full.
+func (e *Encoder) begin(size int) {
+	if e.open.Samples >= e.MaxSamples || len(e.raw) > 0 && len(e.raw)+size > maxRawBytes {
+		e.cut()
+	}
+	e.raw = binary.AppendUvarint(append(e.raw, tagTimeSeries), uint64(size))
+}
+
+func (e *Encoder) count(atMs int64) {
+	if e.open.Samples == 0 {
+		e.open.MinMs, e.open.MaxMs = atMs, atMs
+	}
+	e.open.Samples++
+	e.open.MinMs, e.open.MaxMs = min(e.open.MinMs, atMs), max(e.open.MaxMs, atMs)
+}
+
+func (e *Encoder) drop(reason string) {
+	if e.OnDrop != nil {
+		e.OnDrop(1, reason)
+	}
+}
+
+// cut makes a block of what is open.
+func (e *Encoder) cut() {
+	if e.open.Samples > 0 {
+		b := e.open
+		b.RawLen = len(e.raw)
+		b.Stream, e.packed = compress(e.raw, e.packed)
+		e.blocks = append(e.blocks, b)
+	}
+	e.raw = e.raw[:0]
+	e.open = queue.Block{}
+}
+
+// compress gives raw as snappy elements in memory of their own. Scratch is
+// reused and given back.
+func compress(raw, scratch []byte) (stream, grown []byte) {
+	if need := s2.MaxEncodedLen(len(raw)); cap(scratch) < need {
+		scratch = make([]byte, need)
+	}
+	packed := s2.EncodeSnappy(scratch[:cap(scratch)], raw)
+	_, n := binary.Uvarint(packed)
+	return append(make([]byte, 0, len(packed)-n), packed[n:]...), scratch
+}
