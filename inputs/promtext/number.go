@@ -146,15 +146,16 @@ const timestampWanted = "want a timestamp in milliseconds, digits only"
 // parseSeconds reads a timestamp of OpenMetrics, in seconds, as milliseconds;
 // what is less than a millisecond is cut off.
 func parseSeconds(b []byte) (int64, error) {
-	const wanted = "want a timestamp in seconds"
-	s, err := parseAnyFloat(b, wanted)
+	s, err := parseAnyFloat(b, secondsWanted)
 	if err != nil {
 		return 0, err
 	}
 	if ms := s * 1000; ms > math.MinInt64 && ms < math.MaxInt64 { // neither NaN nor Inf
 		return int64(ms), nil
 	}
-	return 0, syntax(b, wanted)
+	return 0, syntax(b, secondsWanted)
 }
+
+const secondsWanted = "want a timestamp in seconds"
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -115,6 +115,8 @@ func Parse(page []byte, format Format, opts Options, emit func(*Sample) error) e
 	switch format {
 	case Text:
 		return parseText(page, opts, emit)
+	case OpenMetrics:
+		return parseOpenMetrics(page, opts, emit)
 	}
 	return fmt.Errorf("no parser for %v", format)
 }
