@@ -109,6 +109,9 @@ func afterSeries(rest []byte) (value, time []byte, err error) {
 // ReadSample is AfterSeries with the numbers read: what follows a series that
 // is known, in one step. timeMs is kinglet.NoTime if the line has none.
 func ReadSample(rest []byte) (value float64, timeMs int64, err error) {
+	if value, timeMs, ok := readPlain(rest); ok {
+		return value, timeMs, nil
+	}
 	v, t, err := AfterSeries(rest)
 	if err != nil {
 		return 0, 0, err
@@ -123,6 +126,29 @@ func ReadSample(rest []byte) (value float64, timeMs int64, err error) {
 		return 0, 0, err
 	}
 	return value, timeMs, nil
+}
+
+// readPlain reads what most lines have behind the series: one blank, a short
+// decimal, and perhaps one blank and a timestamp. It passes over the bytes once.
+func readPlain(rest []byte) (value float64, timeMs int64, ok bool) {
+	if len(rest) < 2 || rest[0] != ' ' {
+		return 0, 0, false
+	}
+	rest = rest[1:]
+	value, width := leadingDecimal(rest)
+	if width == 0 {
+		return 0, 0, false
+	}
+	if width == len(rest) {
+		return value, kinglet.NoTime, true
+	}
+	if rest[width] != ' ' {
+		return 0, 0, false
+	}
+	const safe = 18 // as many digits never overflow
+	ms, end := appendDigits(0, rest, width+1)
+	digits := end - (width + 1)
+	return value, int64(ms), end == len(rest) && digits > 0 && digits <= safe
 }
 
 // parseComment takes apart a line that begins with #. As in Prometheus, what

@@ -15,7 +15,7 @@ const valueWanted = "want a decimal number, NaN or Inf as the value"
 // underscores and numbers too large for a float64 are refused (RW-119). It
 // allocates only for a *SyntaxError.
 func ParseValue(b []byte) (float64, error) {
-	if v, ok := shortDecimal(b); ok {
+	if v, width := leadingDecimal(b); width > 0 && width == len(b) {
 		return v, nil
 	}
 	return parseAnyFloat(b, valueWanted)
@@ -27,40 +27,36 @@ var exactTens = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// shortDecimal reads what most values are: digits that make an integer below
-// 2^53, and a power of ten that is exact. Then one multiplication or division
-// rounds once, as it must, and the result is the nearest float64.
-func shortDecimal(b []byte) (float64, bool) {
+// leadingDecimal reads the number that b begins with, if it is what most values
+// are: digits that make an integer below 2^53, and a power of ten that is
+// exact. Then one multiplication or division rounds once, as it must, and the
+// result is the nearest float64. It returns the number's width, or 0.
+func leadingDecimal(b []byte) (v float64, width int) {
 	i, negative := 0, false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		i, negative = 1, b[0] == '-'
 	}
-	var mantissa uint64
-	start := i
-	for ; i < len(b) && isDigit(b[i]); i++ {
-		mantissa = mantissa*10 + uint64(b[i]-'0')
-	}
-	digits, exponent := i-start, 0
+	mantissa, end := appendDigits(0, b, i)
+	digits, exponent := end-i, 0
+	i = end
 	if i < len(b) && b[i] == '.' {
-		i++
-		start = i
-		for ; i < len(b) && isDigit(b[i]); i++ {
-			mantissa = mantissa*10 + uint64(b[i]-'0')
-		}
-		exponent = start - i
-		digits += i - start
+		mantissa, end = appendDigits(mantissa, b, i+1)
+		exponent = i + 1 - end
+		digits -= exponent
+		i = end
 	}
 	if digits == 0 || digits > 18 || mantissa > 1<<53 {
-		return 0, false
+		return 0, 0
 	}
-	if i < len(b) {
-		power, ok := shortExponent(b[i:])
-		if !ok {
-			return 0, false
+	v = float64(mantissa)
+	if i < len(b) && b[i]|0x20 == 'e' {
+		power, width := leadingExponent(b[i:])
+		if width == 0 {
+			return 0, 0
 		}
 		exponent += power
+		i += width
 	}
-	v := float64(mantissa)
 	switch {
 	case exponent == 0:
 	case exponent > 0 && exponent < len(exactTens):
@@ -68,38 +64,42 @@ func shortDecimal(b []byte) (float64, bool) {
 	case exponent < 0 && -exponent < len(exactTens):
 		v /= exactTens[-exponent]
 	default:
-		return 0, false
+		return 0, 0
 	}
 	if negative {
 		v = -v
 	}
-	return v, true
+	return v, i
 }
 
-// shortExponent reads "e+09" and the like, of at most three digits.
-func shortExponent(b []byte) (int, bool) {
-	if len(b) < 2 || b[0]|0x20 != 'e' {
-		return 0, false
-	}
-	b = b[1:]
-	negative := b[0] == '-'
-	if negative || b[0] == '+' {
-		b = b[1:]
-	}
-	if len(b) == 0 || len(b) > 3 {
-		return 0, false
-	}
-	power := 0
-	for _, c := range b {
-		if !isDigit(c) {
-			return 0, false
+// appendDigits reads the digits of b from i on behind those of n, and returns
+// where they end. More than 18 in all overflow.
+func appendDigits(n uint64, b []byte, i int) (uint64, int) {
+	for ; i < len(b); i++ {
+		digit := b[i] - '0'
+		if digit > 9 {
+			break
 		}
-		power = power*10 + int(c-'0')
+		n = n*10 + uint64(digit)
+	}
+	return n, i
+}
+
+// leadingExponent reads "e+09" and the like, of at most three digits.
+func leadingExponent(b []byte) (power, width int) {
+	i := 1
+	negative := i < len(b) && b[i] == '-'
+	if negative || i < len(b) && b[i] == '+' {
+		i++
+	}
+	n, end := appendDigits(0, b, i)
+	if end == i || end-i > 3 {
+		return 0, 0
 	}
 	if negative {
-		power = -power
+		return -int(n), end
 	}
-	return power, true
+	return int(n), end
 }
 
 // parseAnyFloat reads all that ParseValue accepts. Texts of up to 32 bytes,
@@ -124,18 +124,17 @@ func parseAnyFloat(b []byte, wanted string) (float64, error) {
 // a sign, in milliseconds since the Unix epoch. It allocates only for a
 // *SyntaxError.
 func ParseTimestamp(b []byte) (int64, error) {
-	var ms int64
-	for _, c := range b {
-		if !isDigit(c) {
-			return 0, syntax(b, timestampWanted)
-		}
-		digit := int64(c - '0')
-		if ms > (math.MaxInt64-digit)/10 {
-			return 0, syntax(b, timestampWanted)
-		}
-		ms = ms*10 + digit
+	const safe = 18 // as many digits never overflow
+	if ms, end := appendDigits(0, b, 0); end == len(b) && end > 0 && end <= safe {
+		return int64(ms), nil
 	}
-	if len(b) == 0 {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, syntax(b, timestampWanted)
+		}
+	}
+	ms, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
 		return 0, syntax(b, timestampWanted)
 	}
 	return ms, nil
@@ -157,5 +156,3 @@ func parseSeconds(b []byte) (int64, error) {
 }
 
 const secondsWanted = "want a timestamp in seconds"
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
