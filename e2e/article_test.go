@@ -92,9 +92,10 @@ func TestArticle(t *testing.T) {
 					"job": "kube-proxy", "instance": "http://" + kubeProxy + "/metrics", "agent_hostname": "node-1",
 				}, r.points(up)[n].Ms)
 			}
-			if values := slices.Collect(maps.Values(r.instant(t, up))); !slices.Equal(values, []float64{1}) {
-				t.Errorf("up is %v", values)
-			}
+			eventually(t, 20*time.Second, "up is 1", func() (bool, string) {
+				values := slices.Collect(maps.Values(r.instant(t, up)))
+				return slices.Equal(values, []float64{1}), fmt.Sprint(values)
+			})
 			checkReady(t, k)
 			k.stop(t)
 		})
