@@ -16,6 +16,8 @@ type Config struct {
 	Linger         unit.Duration `toml:"linger"`           // a sample waits at most so long for its request to fill
 	QueueMaxMemory unit.Bytes    `toml:"queue_max_memory"` // compressed bytes waiting for one endpoint; beyond it the oldest go
 	DrainTimeout   unit.Duration `toml:"drain_timeout"`    // at a stop, time to send what is buffered
+
+	UserAgent string `toml:"-"` // "kinglet/VERSION"
 }
 
 // DefaultConfig takes batch and chan_size from Categraf. A million waiting
@@ -32,6 +34,7 @@ func DefaultConfig() Config {
 		Linger:         unit.Seconds(1),
 		QueueMaxMemory: 16 * unit.MiB,
 		DrainTimeout:   unit.Seconds(5),
+		UserAgent:      "kinglet",
 	}
 }
 

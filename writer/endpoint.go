@@ -1,0 +1,86 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"kinglet/writer/queue"
+	"kinglet/writer/remotewrite"
+)
+
+// endpoint is one [[writers]] table at work: a queue, and a sender that empties
+// it. The queue outlives a change of the table.
+type endpoint struct {
+	name     string
+	cfg      remotewrite.Config
+	observer endpointMetrics
+	queue    queue.Queue
+	http     remotewrite.Doer
+	sender   *remotewrite.Sender
+	log      *slog.Logger
+
+	cancel  context.CancelFunc // nil before start
+	stopped chan struct{}      // closed when the sender has returned
+}
+
+// newEndpoint makes an endpoint on q; nothing runs yet.
+func (p *Pipeline) newEndpoint(name string, cfg remotewrite.Config, q queue.Queue) (*endpoint, error) {
+	http, err := p.newHTTP(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("[[writers]] %s: %w", name, err)
+	}
+	e := &endpoint{
+		name: name, cfg: cfg, queue: q, http: http, observer: newEndpointMetrics(p.metrics, name),
+		log: p.log.With("writer", name, "url", cfg.DisplayURL()), stopped: make(chan struct{}),
+	}
+	if e.queue == nil {
+		e.queue = queue.NewMemory(int(p.cfg.QueueMaxMemory), p.queueLoss(e))
+	}
+	batching := remotewrite.Batching{MaxSamples: p.cfg.Batch, Linger: p.cfg.Linger.Duration}
+	client := remotewrite.NewClient(cfg, http, p.cfg.UserAgent)
+	e.sender = remotewrite.NewSender(cfg, batching, e.queue, client, e.observer, e.log)
+	return e, nil
+}
+
+// start runs the sender until ctx ends, or the queue is closed and empty.
+func (p *Pipeline) start(ctx context.Context, e *endpoint) {
+	ctx, e.cancel = context.WithCancel(ctx)
+	p.senders.Go(func() {
+		defer close(e.stopped)
+		defer e.cancel()
+		e.sender.Run(ctx)
+		e.http.Forget()
+	})
+}
+
+// stop ends the sender and waits for it; what is in the queue stays there.
+func (e *endpoint) stop() {
+	if e.cancel != nil {
+		e.cancel()
+		<-e.stopped
+	}
+}
+
+// giveUp counts what is left in the queue of a stopped endpoint as lost.
+func (e *endpoint) giveUp(reason string) (samples int) {
+	if samples = e.queue.Stats().Samples; samples > 0 {
+		e.observer.Dropped(samples, reason)
+	}
+	return samples
+}
+
+// Status is how an endpoint is doing, for status pages and readiness.
+type Status struct {
+	Name  string
+	URL   string // without credentials
+	Queue queue.Stats
+	remotewrite.State
+}
+
+// Acked reports whether the endpoint ever acknowledged a request.
+func (s Status) Acked() bool { return !s.LastSuccess.IsZero() }
+
+func (e *endpoint) status() Status {
+	return Status{Name: e.name, URL: e.cfg.DisplayURL(), Queue: e.queue.Stats(), State: e.sender.State()}
+}

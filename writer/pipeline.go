@@ -1,0 +1,288 @@
+// Package writer takes finished rows from the inputs and brings them to the
+// endpoints. Rows wait in a buffer of a bounded number of samples, are encoded
+// once for all endpoints that are sent the same, and wait as blocks in a
+// bounded queue for each endpoint, which has a sender of its own: one endpoint
+// that is slow, broken or full delays neither another nor scraping. The writer
+// never changes a value or a timestamp.
+package writer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"kinglet"
+	"kinglet/writer/queue"
+	"kinglet/writer/remotewrite"
+)
+
+// Pipeline is the way from rows to endpoints. It implements kinglet.Sink.
+type Pipeline struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	newHTTP func(remotewrite.Config) (remotewrite.Doer, error)
+
+	room     *semaphore.Weighted // samples that fit between inputs and encoder
+	buffered atomic.Int64        // samples that are there
+	pushes   chan push
+	stopped  chan struct{} // closed when no push is taken any more
+	senders  sync.WaitGroup
+
+	mu        sync.Mutex
+	endpoints []*endpoint // in the order of the configuration; replaced, never changed
+	running   context.Context
+	ended     bool
+
+	encoders encoders // the encoding goroutine's
+}
+
+// push is the rows of one Push.
+type push struct {
+	rows    []*kinglet.Row
+	samples int
+	room    int64 // held of Pipeline.room
+}
+
+// ErrStopped is what Push and Update return once the pipeline has stopped.
+var ErrStopped = errors.New("writer has stopped")
+
+// maxPushes bounds pushes waiting beside their samples.
+const maxPushes = 1024
+
+// New makes a pipeline to endpoints, of which there may be none. It checks
+// and builds, reads no file and opens no connection.
+func New(cfg Config, endpoints []remotewrite.Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
+	p, err := newPipeline(cfg, log, remotewrite.NewHTTP)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Update(endpoints); err != nil {
+		return nil, err
+	}
+	return p, p.metrics.register(reg, p)
+}
+
+func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) (remotewrite.Doer, error)) (*Pipeline, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.effective()
+	return &Pipeline{
+		cfg: cfg, log: log, metrics: newMetrics(), newHTTP: newHTTP,
+		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
+	}, nil
+}
+
+// Push implements kinglet.Sink. It does not wait for any endpoint. Rows without
+// a sample are taken and forgotten.
+func (p *Pipeline) Push(ctx context.Context, rows ...*kinglet.Row) error {
+	samples := 0
+	for _, r := range rows {
+		samples += r.Samples()
+	}
+	if samples == 0 {
+		return ctx.Err()
+	}
+	// What is larger than the whole buffer goes in when the buffer is empty.
+	room := min(int64(samples), int64(p.cfg.ChanSize))
+	if err := p.room.Acquire(ctx, room); err != nil {
+		return err
+	}
+	select {
+	case <-p.stopped:
+	case <-ctx.Done():
+	default:
+		select {
+		case p.pushes <- push{rows, samples, room}:
+			p.buffered.Add(int64(samples))
+			return nil
+		case <-p.stopped:
+		case <-ctx.Done():
+		}
+	}
+	p.room.Release(room)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return ErrStopped
+}
+
+// Run encodes and sends until ctx ends; the inputs must have stopped by then.
+// It then sends what is buffered, for drain_timeout at most, and counts what is
+// left as lost. It returns when everything it started has stopped, and may be
+// called once.
+func (p *Pipeline) Run(ctx context.Context) error {
+	// Senders outlive ctx by the drain, which ends by its own deadline.
+	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
+	p.mu.Lock()
+	p.running = sending
+	for _, e := range p.endpoints {
+		p.start(sending, e)
+	}
+	p.mu.Unlock()
+
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case next := <-p.pushes:
+			p.encode(next)
+		}
+	}
+	p.drain(stopSending)
+	return nil
+}
+
+// drain sends what is left. The deadline counts from here.
+func (p *Pipeline) drain(stopSending context.CancelFunc) {
+	deadline := time.AfterFunc(p.cfg.DrainTimeout.Duration, stopSending)
+	defer deadline.Stop()
+	close(p.stopped)
+	for {
+		select {
+		case next := <-p.pushes:
+			p.encode(next)
+			continue
+		default:
+		}
+		break
+	}
+	p.mu.Lock()
+	p.ended = true
+	endpoints := p.endpoints
+	p.mu.Unlock()
+	for _, e := range endpoints {
+		e.queue.Close()
+	}
+	p.senders.Wait()
+	for _, e := range endpoints {
+		if lost := e.giveUp(reasonShutdown); lost > 0 {
+			e.log.Warn("samples are lost: the endpoint did not take them in time", "samples", lost,
+				"drain_timeout", p.cfg.DrainTimeout.Duration, "last_error", e.sender.State().LastError)
+		}
+	}
+}
+
+// Endpoints tells how each endpoint is doing, in the order of the
+// configuration.
+func (p *Pipeline) Endpoints() []Status {
+	p.mu.Lock()
+	endpoints := p.endpoints
+	p.mu.Unlock()
+	all := make([]Status, len(endpoints))
+	for i, e := range endpoints {
+		all[i] = e.status()
+	}
+	return all
+}
+
+// Update changes the endpoints. One whose name and settings are as before goes
+// on undisturbed; one whose settings changed keeps its queue; one that is gone
+// is given drain_timeout to take what waits for it. Update fails, and changes
+// nothing, if an endpoint cannot be built; it does not check what Validate
+// checks.
+func (p *Pipeline) Update(configs []remotewrite.Config) error {
+	names, err := Names(configs)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return ErrStopped
+	}
+	next := make([]*endpoint, len(configs))
+	for i, cfg := range configs {
+		old := find(p.endpoints, names[i])
+		switch {
+		case old == nil:
+			next[i], err = p.newEndpoint(names[i], cfg, nil)
+		case reflect.DeepEqual(old.cfg, cfg):
+			next[i] = old
+		default:
+			next[i], err = p.newEndpoint(names[i], cfg, old.queue)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.replace(next)
+	return nil
+}
+
+// replace puts next in the place of the endpoints.
+func (p *Pipeline) replace(next []*endpoint) {
+	before := p.endpoints
+	for _, e := range before {
+		switch successor := find(next, e.name); {
+		case successor == nil:
+			p.retire(e)
+		case successor != e:
+			e.stop() // quick: its request is cut off, and will be sent again
+			if e.cfg.URL != successor.cfg.URL {
+				successor.log.Info("endpoint changed its address: what waits goes to the new one", "samples", e.queue.Stats().Samples)
+			}
+		}
+	}
+	p.endpoints = next
+	if p.running == nil {
+		return
+	}
+	for _, e := range next {
+		if !slices.Contains(before, e) {
+			p.start(p.running, e)
+		}
+	}
+}
+
+// retire lets an endpoint that left the configuration send what it has.
+func (p *Pipeline) retire(e *endpoint) {
+	e.queue.Close()
+	if p.running == nil {
+		p.metrics.forget(e.name)
+		return
+	}
+	p.senders.Go(func() {
+		deadline := time.AfterFunc(p.cfg.DrainTimeout.Duration, e.cancel)
+		defer deadline.Stop()
+		<-e.stopped
+		if lost := e.giveUp(reasonRemoved); lost > 0 {
+			e.log.Warn("samples are lost: their endpoint was removed", "samples", lost)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if find(p.endpoints, e.name) == nil {
+			p.metrics.forget(e.name)
+		}
+	})
+}
+
+func find(endpoints []*endpoint, name string) *endpoint {
+	for _, e := range endpoints {
+		if e.name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// queueLoss counts and tells what e's queue gives up.
+func (p *Pipeline) queueLoss(e *endpoint) queue.OnDrop {
+	var said time.Time // guarded by the queue
+	return func(samples int, reason string) {
+		e.observer.Dropped(samples, reason)
+		if now := time.Now(); said.IsZero() || now.Sub(said) >= time.Minute {
+			said = now
+			e.log.Warn("samples are lost: the queue is full and its oldest blocks go", "limit_bytes", int64(p.cfg.QueueMaxMemory))
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package remotewrite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"kinglet/conf/httpclient"
+)
+
+// Doer sends one HTTP request, with the credentials and headers that the user
+// configured. It follows no redirect.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+	// Forget closes idle connections and has secrets and certificates read
+	// again.
+	Forget()
+}
+
+// NewHTTP makes what sends the requests of cfg. It reads no file and opens no
+// connection.
+func NewHTTP(cfg Config) (Doer, error) { return httpclient.New(cfg.http()) }
+
+func (c Config) http() httpclient.Config {
+	tls := c.TLS
+	tls.UseTLS = tls.UseTLS || strings.HasPrefix(strings.ToLower(c.URL), "https:")
+	return httpclient.Config{
+		TLS:      tls,
+		Username: c.User, Password: c.Pass, PasswordFile: c.PassFile,
+		BearerToken: c.BearerToken, BearerTokenFile: c.BearerTokenFile,
+		Headers: c.Headers, ProxyURL: httpclient.ProxyFromEnvironment,
+		DialTimeout: c.DialTimeout(), MaxIdleConnsPerHost: max(c.MaxIdleConnsPerHost, 1),
+	}
+}
+
+// Client posts bodies to one endpoint. It is safe for concurrent use.
+type Client struct {
+	http      Doer
+	url       string
+	userAgent string
+	timeout   time.Duration
+}
+
+// NewClient makes a client for the endpoint of cfg. UserAgent is
+// "kinglet/VERSION".
+func NewClient(cfg Config, http Doer, userAgent string) *Client {
+	return &Client{http: http, url: cfg.URL, userAgent: userAgent, timeout: cfg.Timeout()}
+}
+
+// A StatusError is an answer other than 2xx.
+type StatusError struct {
+	Code       int
+	Text       string        // what the receiver says, its first 1 KiB, for people only (RW-70)
+	RetryAfter time.Duration // 0 if the receiver asks for none
+}
+
+func (e *StatusError) Error() string {
+	if e.Text == "" {
+		return fmt.Sprintf("endpoint answered %d %s", e.Code, http.StatusText(e.Code))
+	}
+	return fmt.Sprintf("endpoint answered %d: %s", e.Code, e.Text)
+}
+
+const (
+	maxErrorText   = 1 << 10   // of an answer that is kept
+	maxAnswer      = 256 << 10 // of an answer that is read to keep the connection
+	maxRetryAfter  = 5 * time.Minute
+	messageType    = "application/x-protobuf"
+	messageVersion = "0.1.0" // of remote write 1.0 (RW-05)
+)
+
+// Post sends body in one attempt, which is the attempt-th retry of it. It
+// returns the status and nil on any 2xx, the status and a *StatusError on
+// another answer, else 0 and what went wrong on the way. It blocks for the
+// timeout at most, and on no path leaves the answer unclosed.
+func (c *Client) Post(ctx context.Context, body Body, attempt int) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	request, err := c.request(ctx, body, attempt)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return 0, c.explain(ctx, err, body)
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorText))
+	// What is left is read so that the connection can be used again. Whether
+	// that works changes nothing: the status is known.
+	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
+	if answer.StatusCode/100 == 2 {
+		return answer.StatusCode, nil
+	}
+	return answer.StatusCode, &StatusError{
+		Code: answer.StatusCode, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")),
+		RetryAfter: retryAfter(answer.Header.Get("Retry-After"), time.Now()),
+	}
+}
+
+func (c *Client) request(ctx context.Context, body Body, attempt int) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body.reader())
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", withoutURL(err))
+	}
+	request.ContentLength = int64(body.size)
+	request.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+	request.Header = http.Header{
+		"Content-Encoding":                  {"snappy"},
+		"Content-Type":                      {messageType},
+		"User-Agent":                        {c.userAgent},
+		"X-Prometheus-Remote-Write-Version": {messageVersion},
+		// The empty key is not sent. It tells net/http that the request may be
+		// repeated, which it does at once where a kept connection turns out to
+		// be closed.
+		"X-Idempotency-Key": {},
+	}
+	if attempt > 0 {
+		request.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
+	}
+	return request, nil
+}
+
+// explain says what an attempt without an answer died of.
+func (c *Client) explain(ctx context.Context, err error, body Body) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("post %d bytes: no answer within %v (timeout)", body.size, c.timeout)
+	}
+	return fmt.Errorf("post %d bytes: %w", body.size, withoutURL(err))
+}
+
+// withoutURL takes the URL out of an error of net/http: it may hold a secret.
+func withoutURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// retryAfter reads the header of that name: seconds, or a date. What is zero,
+// past or unreadable is no wish (RW-64); more than five minutes is five.
+func retryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if header == "" {
+		return 0
+	}
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseUint(header, 10, 63); err == nil {
+		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(header); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), maxRetryAfter)
+}

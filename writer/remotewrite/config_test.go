@@ -1,0 +1,76 @@
+package remotewrite
+
+import (
+	"strings"
+	"testing"
+
+	"kinglet/conf/unit"
+)
+
+func TestConfigValidate(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*Config)
+		want string
+	}{
+		{"defaults with a URL are valid", func(*Config) {}, ""},
+		{"timeouts of 0 mean the defaults", func(c *Config) { c.TimeoutMs, c.DialTimeoutMs, c.MaxIdleConnsPerHost = 0, 0, 0 }, ""},
+		{"Host and Authorization are allowed", func(c *Config) { c.Headers = []string{"Host", "a:1", "Authorization", "X y", "X-Scope-OrgID", "t"} }, ""},
+		{"no url", func(c *Config) { c.URL = " " }, `url = "": want the address to write to, such as http://127.0.0.1:9090/api/v1/write`},
+		{"variable left over", func(c *Config) { c.URL = "http://${HOST IP}/write" }, "url holds ${...} that was not expanded: want ${NAME} with a name of letters, digits and _"},
+		{"unknown scheme", func(c *Config) { c.URL = "ftp://host/write" }, `url has scheme "ftp": want http:// or https://`},
+		{"no scheme", func(c *Config) { c.URL = "127.0.0.1/write" }, `url has scheme "": want http:// or https://`},
+		{"no host", func(c *Config) { c.URL = "http:///write" }, "url has no host: want http://HOST:PORT/PATH"},
+		{"an unreadable url is not shown", func(c *Config) { c.URL = "http://u:se%cret@h:x/" }, "url cannot be read: want http://HOST:PORT/PATH, with special characters percent-encoded"},
+		{"reserved header", func(c *Config) { c.Headers = []string{"content-encoding", "gzip"} }, "headers: content-encoding is set by kinglet and cannot be changed: want it removed"},
+		{"proxy header", func(c *Config) { c.Headers = []string{"Proxy-Authorization", "x"} }, "headers: Proxy-Authorization is set by kinglet and cannot be changed: want it removed"},
+		{"odd headers", func(c *Config) { c.Headers = []string{"A", "b", "C"} }, "headers has 3 entries: want pairs of name and value"},
+		{"empty header name", func(c *Config) { c.Headers = []string{"", "b"} }, `headers[0] = "": want a header name`},
+		{"line break in a header", func(c *Config) { c.Headers = []string{"A", "b\r\nHost: c"} }, `headers[1]: the value of "A" holds a line break`},
+		{"two ways to log in", func(c *Config) { c.User, c.BearerToken = "u", "t" }, "basic_auth_user and bearer_token are both set: want one of them"},
+		{"password without user", func(c *Config) { c.Pass = "p" }, "basic_auth_pass is set without basic_auth_user: want both"},
+		{"password twice", func(c *Config) { c.User, c.Pass, c.PassFile = "u", "p", "f" }, "basic_auth_pass and basic_auth_pass_file are both set: want one of them"},
+		{"negative timeout", func(c *Config) { c.TimeoutMs = -1 }, "timeout = -1: want milliseconds up to an hour, 0 for 30000"},
+		{"negative dial timeout", func(c *Config) { c.DialTimeoutMs = -1 }, "dial_timeout = -1: want milliseconds up to an hour, 0 for 5000"},
+		{"success as retry status", func(c *Config) { c.RetryStatus = []int{404, 200} }, "retry_status has 200: want HTTP statuses from 300 on"},
+		{"no backoff", func(c *Config) { c.MinBackoff = unit.Duration{} }, "min_backoff = 0s: want 1ms or more"},
+		{"backoff upside down", func(c *Config) { c.MinBackoff = unit.Seconds(9) }, "max_backoff = 5s: want min_backoff (9s) or more"},
+		{"line break in the name", func(c *Config) { c.Name = "a\nb" }, `name = "a\nb": want at most 100 printable characters`},
+		{"all faults at once", func(c *Config) { c.URL, c.TimeoutMs = "", -1 },
+			`url = "": want the address to write to, such as http://127.0.0.1:9090/api/v1/write` + "\n" + "timeout = -1: want milliseconds up to an hour, 0 for 30000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.URL = "http://127.0.0.1:9090/api/v1/write"
+			tt.edit(&cfg)
+			got := ""
+			if err := cfg.Validate(); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestEveryReservedHeaderIsRefusedByName(t *testing.T) {
+	for _, name := range []string{
+		"Content-Encoding", "Content-Type", "X-Prometheus-Remote-Write-Version", "User-Agent", "Content-Length", "Connection",
+		"Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Accept-Encoding", "Proxy-Connection", "WWW-Authenticate",
+	} {
+		cfg := DefaultConfig()
+		cfg.URL = "http://h/"
+		cfg.Headers = []string{strings.ToLower(name), "x"}
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), strings.ToLower(name)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestDisplayURLHidesSecrets(t *testing.T) {
+	cfg := Config{URL: "https://user:secret@host:1/write?ignore_ident=true&token=secret#x"}
+	if got, want := cfg.DisplayURL(), "https://host:1/write?ignore_ident=...&token=..."; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
