@@ -54,39 +54,51 @@ var elsewhere = map[string]string{
 }
 
 func TestImportsPointDown(t *testing.T) {
-	files := 0
+	for name, imports := range sourceImports(t) {
+		for _, imported := range imports {
+			if fault := judge(name, imported); fault != "" {
+				t.Errorf("%s imports %s: %s", name, imported, fault)
+			}
+		}
+	}
+}
+
+// sourceImports is what each Go file of the module imports, tests included.
+func sourceImports(t *testing.T) map[string][]string {
+	t.Helper()
+	skipped := []string{"testdata", "tools", "zz_deps", "bin"}
+	found := map[string][]string{}
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
 		name = filepath.ToSlash(name)
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"testdata", "tools", "zz_deps", "bin"}, entry.Name())):
+		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains(skipped, entry.Name())):
 			return filepath.SkipDir
 		case entry.IsDir() || path.Ext(name) != ".go":
 			return nil
 		}
-		files++
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(name), nil, parser.ImportsOnly)
 		if err != nil {
 			return err
 		}
+		found[name] = nil
 		for _, spec := range file.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
 				return err
 			}
-			if fault := judge(name, imported); fault != "" {
-				t.Errorf("%s imports %s: %s", name, imported, fault)
-			}
+			found[name] = append(found[name], imported)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files < 10 {
-		t.Errorf("only %d files were looked at", files)
+	if len(found) < 10 {
+		t.Fatalf("only %d files were found", len(found))
 	}
+	return found
 }
 
 // judge says what is wrong with the file of that name importing a package, or "".
