@@ -34,6 +34,7 @@ type Case struct {
 type Deviation struct {
 	Claim string
 	Want  []Want
+	Until Want // in place of Case.Until; nil = as there
 }
 
 // Want is one expectation; nil means it holds.

@@ -49,7 +49,7 @@ func TestRetries(t *testing.T) {
 		check(t, "RW-60", fmt.Sprintf("%d is not retried", status), Case{
 			Scrapes: scene, Writer: Writer{Answers: statuses(status, status)}, Until: rounds(2), Want: []Want{notRetried(0), running},
 			Unless: map[string]Deviation{"kinglet": {
-				"401 and 403 are tried once more, with secrets read again, then dropped", []Want{notRetried(1), running},
+				Claim: "401 and 403 are tried once more, with secrets read again, then dropped", Want: []Want{notRetried(1), running},
 			}},
 		})
 	}
@@ -68,11 +68,11 @@ func TestRetries(t *testing.T) {
 	})
 	check(t, "RW-61", "429 is an ordinary 4xx when not", Case{
 		Scrapes: scene, Writer: Writer{Answers: statuses(429)}, Until: rounds(2), Want: []Want{notRetried(0)},
-		Unless: map[string]Deviation{"kinglet": {"429 is always retried", []Want{retriedUntilTaken}}},
+		Unless: map[string]Deviation{"kinglet": {Claim: "429 is always retried", Want: []Want{retriedUntilTaken}}},
 	})
 	check(t, "RW-61", "499, an overload at some receivers, is retried by kinglet", Case{
 		Scrapes: scene, Writer: Writer{Answers: statuses(499, 499)}, Until: rounds(2), Want: []Want{notRetried(0)},
-		Unless: map[string]Deviation{"kinglet": {"499 is retried", []Want{retriedUntilTaken, noneMissing(2)}}},
+		Unless: map[string]Deviation{"kinglet": {Claim: "499 is retried", Want: []Want{retriedUntilTaken, noneMissing(2)}}},
 	})
 	backoff := Writer{MinBackoff: 100 * time.Millisecond, MaxBackoff: 800 * time.Millisecond, Answers: statuses(503, 503, 503, 503, 503, 503, 204, 204, 503)}
 	check(t, "RW-62", "waits double up to the cap and begin anew after a success", Case{

@@ -60,7 +60,7 @@ func TestVersions(t *testing.T) {
 			}
 			return nil
 		}},
-		Unless: map[string]Deviation{"prometheus": {"it does not fall back: 415 drops", []Want{running}}},
+		Unless: map[string]Deviation{"prometheus": {Claim: "it does not fall back: 415 drops", Want: []Want{running}, Until: posts(3)}},
 	})
 	check(t, "RW-82", "415 to 1.0 drops like any 4xx", Case{
 		Scrapes: scene, Writer: Writer{Message: "1.0", Answers: statuses(415)}, Until: rounds(3), Want: []Want{notRetried(0), everyRequest(isV1)},

@@ -136,6 +136,24 @@ func none(selectors ...string) Want {
 	}
 }
 
+// noValue holds if nothing but markers arrived for the series.
+func noValue(selector string) Want {
+	return func(w *World) error {
+		found, err := w.find(selector)
+		if err != nil {
+			return err
+		}
+		for key, samples := range found {
+			for _, s := range samples {
+				if !s.IsStale() {
+					return fmt.Errorf("%s arrived with %v, want no value", key, s.Value)
+				}
+			}
+		}
+		return nil
+	}
+}
+
 // noStale holds if no stale marker was sent for what the selector picks.
 func noStale(selector string) Want {
 	return func(w *World) error {
