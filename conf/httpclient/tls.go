@@ -175,6 +175,18 @@ func cipherSuites(names []string) ([]uint16, error) {
 	return ids, errors.Join(faults...)
 }
 
+// A FileError says that a file with a secret or certificate cannot be used, so
+// that nothing was sent.
+type FileError struct {
+	Key string // the TOML key that names the file
+	Err error
+}
+
+func (e *FileError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap gives what is wrong with the file.
+func (e *FileError) Unwrap() error { return e.Err }
+
 // readSecret is the trimmed text of a file, which must not be empty.
 func readSecret(key, path string) (string, error) {
 	text, err := readBounded(key, path)
@@ -183,10 +195,10 @@ func readSecret(key, path string) (string, error) {
 	}
 	secret := strings.TrimSpace(string(text))
 	if secret == "" {
-		return "", fmt.Errorf("%s: %s is empty", key, path)
+		return "", &FileError{key, fmt.Errorf("%s is empty", path)}
 	}
 	if strings.ContainsAny(secret, "\r\n\x00") {
-		return "", fmt.Errorf("%s: %s holds more than one line", key, path)
+		return "", &FileError{key, fmt.Errorf("%s holds more than one line", path)}
 	}
 	return secret, nil
 }
@@ -195,15 +207,15 @@ func readSecret(key, path string) (string, error) {
 func readBounded(key, path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, &FileError{key, err}
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, secretLimit+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, &FileError{key, err}
 	}
 	if len(text) > secretLimit {
-		return nil, fmt.Errorf("%s: %s is larger than %d bytes", key, path, secretLimit)
+		return nil, &FileError{key, fmt.Errorf("%s is larger than %d bytes", path, secretLimit)}
 	}
 	return text, nil
 }
