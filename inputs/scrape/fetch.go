@@ -1,0 +1,273 @@
+package scrape
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"kinglet/inputs/promtext"
+)
+
+const (
+	windowBytes   = 64 << 10 // of a text page in memory
+	lineBytes     = 1 << 20  // longest line of a text page
+	excerptBytes  = 256      // of the body of a bad status, in its error
+	discardBytes  = 16 << 10 // read of such a body so that the connection can be used again
+	acceptText    = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+	sizeLimitName = "body_size_limit"
+)
+
+// A StatusError says that a target answered with another status than 200.
+type StatusError struct {
+	Code int
+	Body string // its beginning, on one line
+}
+
+func (e *StatusError) Error() string {
+	text := "status " + strconv.Itoa(e.Code)
+	if word := http.StatusText(e.Code); word != "" {
+		text += " " + word
+	}
+	if e.Body != "" {
+		text += ": " + e.Body
+	}
+	return text
+}
+
+// A ContentTypeError says that a page is in no format that kinglet reads.
+type ContentTypeError struct{ ContentType string }
+
+func (e *ContentTypeError) Error() string {
+	return fmt.Sprintf("Content-Type %q is no format of metrics: want text/plain", cut(e.ContentType))
+}
+
+// pager gets the page of one target and feeds it to a walk, which is finished
+// then, but not committed. It returns the page's length in bytes.
+type pager interface {
+	fetch(ctx context.Context, w *walk) (bodyBytes int64, err error)
+}
+
+// newPager is the pager of a target.
+func newPager(t *Target, windows *sync.Pool) (pager, error) {
+	if t.Gather != nil {
+		return gatherer(t.Gather), nil
+	}
+	return newFetcher(t, windows)
+}
+
+// gatherer is a page that is made in this process.
+type gatherer func() ([]byte, error)
+
+func (g gatherer) fetch(_ context.Context, w *walk) (int64, error) {
+	page, err := g()
+	if err != nil {
+		return 0, err
+	}
+	rest, err := w.feed(page)
+	if err != nil {
+		return 0, err
+	}
+	return int64(len(page)), w.finish(rest)
+}
+
+// fetcher is the page that a target serves over HTTP.
+type fetcher struct {
+	target  *Target
+	req     *http.Request
+	windows *sync.Pool // of *[]byte
+	unzip   *gzip.Reader
+}
+
+func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
+	req, err := http.NewRequest(http.MethodGet, t.URL, nil)
+	if err != nil {
+		return nil, errors.New("the URL cannot be requested") // the error would show it
+	}
+	req.Header.Set("Accept", acceptText)
+	req.Header.Set("User-Agent", t.UserAgent)
+	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", strconv.FormatFloat(t.Timeout.Seconds(), 'f', -1, 64))
+	encoding := "gzip"
+	if sameNode(t.URL) {
+		encoding = "identity"
+	}
+	req.Header.Set("Accept-Encoding", encoding)
+	return &fetcher{target: t, req: req, windows: windows}, nil
+}
+
+// fetch makes one request and reads its page into w, within the target's
+// timeout and limits.
+func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.target.Timeout)
+	defer cancel()
+	resp, err := f.target.Client.Do(f.req.Clone(ctx))
+	if err != nil {
+		return 0, f.explain(ctx, err, "waiting for the answer")
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, f.badStatus(resp)
+	}
+	body, err := f.body(resp)
+	if err != nil {
+		return 0, f.explain(ctx, err, "reading the body")
+	}
+	format, err := formatOf(resp.Header.Get("Content-Type"))
+	if err != nil {
+		if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
+			return 0, nil // an empty page needs no type
+		}
+		return 0, err
+	}
+	if format == promtext.Text {
+		err = f.readText(body, w)
+	} else {
+		err = f.readWhole(body, w, format)
+	}
+	return body.read, f.explain(ctx, err, "reading the body")
+}
+
+// body is the uncompressed body, which ends with an error at the size limit.
+func (f *fetcher) body(resp *http.Response) (*limitedReader, error) {
+	var body io.Reader = resp.Body
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		if f.unzip == nil {
+			f.unzip = new(gzip.Reader)
+		}
+		if err := f.unzip.Reset(resp.Body); err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		body = f.unzip
+	}
+	return &limitedReader{from: body, limit: f.target.BodySizeLimit}, nil
+}
+
+// readText feeds the page line by line. Only a window of it is in memory,
+// which grows if a line is longer.
+func (f *fetcher) readText(body io.Reader, w *walk) error {
+	pooled := f.windows.Get().(*[]byte)
+	defer f.windows.Put(pooled)
+	window := *pooled
+	filled := 0
+	for {
+		n, err := body.Read(window[filled:])
+		filled += n
+		rest, lineErr := w.feed(window[:filled])
+		if lineErr != nil {
+			return lineErr
+		}
+		if err == io.EOF {
+			return w.finish(rest)
+		}
+		if err != nil {
+			return err
+		}
+		if len(rest) == len(window) {
+			if len(window) >= lineBytes {
+				return &promtext.SyntaxError{Line: w.number + 1, Problem: fmt.Sprintf("the line is longer than %d bytes", lineBytes)}
+			}
+			window = append(window, make([]byte, len(window))...) // the grown one is not pooled
+			filled = len(rest)
+			continue
+		}
+		filled = copy(window, rest)
+	}
+}
+
+// readWhole reads a page of a format that is not read line by line.
+func (f *fetcher) readWhole(body io.Reader, w *walk, format promtext.Format) error {
+	page, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	return w.page(page, format, promtext.Options{})
+}
+
+// badStatus makes an error of an answer that is no page.
+func (f *fetcher) badStatus(resp *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(resp.Body, discardBytes))
+	if err != nil || strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		text = nil // the status says enough
+	}
+	line := strings.Join(strings.Fields(string(text[:min(len(text), excerptBytes)])), " ")
+	return &StatusError{Code: resp.StatusCode, Body: strings.ToValidUTF8(line, "?")}
+}
+
+// explain says when in a scrape a timeout struck.
+func (f *fetcher) explain(ctx context.Context, err error, doing string) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &TimeoutError{After: f.target.Timeout, Doing: doing}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: the target closed the connection too early: %w", doing, err)
+	}
+	return err
+}
+
+// A TimeoutError says what a scrape was doing when its time was over.
+type TimeoutError struct {
+	After time.Duration
+	Doing string
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("timeout after %v while %s", e.After, e.Doing)
+}
+
+// formatOf chooses the parser by the answer's Content-Type (RW-113). As in
+// Categraf, and other than in Prometheus, a missing type is text.
+func formatOf(contentType string) (promtext.Format, error) {
+	if contentType == "" {
+		return promtext.Text, nil
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return 0, &ContentTypeError{contentType}
+	}
+	switch mediaType {
+	case "text/plain":
+		return promtext.Text, nil
+	case "application/openmetrics-text":
+		return promtext.OpenMetrics, nil
+	case "application/vnd.google.protobuf":
+		return promtext.Protobuf, nil
+	}
+	return 0, &ContentTypeError{contentType}
+}
+
+// limitedReader reads at most limit bytes, and then fails. 0 = no limit.
+type limitedReader struct {
+	from  io.Reader
+	limit int64
+	read  int64
+}
+
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if r.limit > 0 {
+		// One byte more than allowed tells a page that is too long.
+		p = p[:min(int64(len(p)), r.limit-r.read+1)]
+	}
+	n, err := r.from.Read(p)
+	r.read += int64(n)
+	if r.limit > 0 && r.read > r.limit {
+		return 0, &LimitError{sizeLimitName, fmt.Sprintf("the page has more than %d bytes", r.limit)}
+	}
+	return n, err
+}
+
+// newWindows makes the pool of windows that fetchers share.
+func newWindows() *sync.Pool {
+	return &sync.Pool{New: func() any {
+		window := bytes.Repeat([]byte{0}, windowBytes)
+		return &window
+	}}
+}

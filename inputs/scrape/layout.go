@@ -1,0 +1,211 @@
+package scrape
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"kinglet"
+)
+
+// layout is what a target's last good page looked like: which series stands on
+// which line, and which column of which shape it is. All columns of a target
+// are numbered through; a part is a run of them that makes one shape. A layout
+// is used by one goroutine at a time.
+//
+// Per series it keeps 16 bytes for the line and 8 for the column, and no text.
+type layout struct {
+	cfg  PageConfig
+	seed maphash.Seed
+
+	lines    []line
+	families []familyInfo // that lines refer to
+	parts    []part
+	sets     []uint64 // by column: hash of the final label set and kind
+	timed    []bool   // by column: the last sample had its own timestamp; nil = none had
+	enums    []enumColumn
+	twins    map[int32]int32 // column -> first column of the same series (differing timestamps)
+	own      []uint64        // label sets of up and scrape_*, which no page may take
+
+	// alive says that the last scrape was good, so that the columns have a
+	// value that a failure must end.
+	alive bool
+	// orphans are shapes of a former configuration of this target whose
+	// series get the stale marker unless the next page brings them again.
+	orphans []orphan
+}
+
+// line is one line of a page. Of a sample the text up to the end of the series
+// is remembered, of a comment the whole.
+type line struct {
+	hash uint64
+	size uint32
+	ref  int32 // a column, or one of the values below
+}
+
+// What line.ref says beside a column.
+const (
+	refDropped int32 = -1  // a series that filters or rules left out
+	refOwn     int32 = -2  // a series that kinglet itself sends, such as up
+	refComment int32 = -3  // a comment that says nothing
+	refFamily  int32 = -16 // refFamily-i: a comment about families[i]
+)
+
+// part is a run of columns, [from:to), that makes one shape.
+type part struct {
+	shape    *kinglet.Shape
+	from, to int32
+}
+
+func (p part) len() int { return int(p.to - p.from) }
+
+// familyInfo is what comments said of a metric family so far.
+type familyInfo struct {
+	name string // as the page spells it
+	kind kinglet.MetricType
+	help string        // as the page spells it
+	meta *kinglet.Meta // made for the first series
+}
+
+type enumColumn struct {
+	column int32
+	values map[float64]float64
+}
+
+// orphan is a shape whose series the target may not have any more.
+type orphan struct {
+	shape *kinglet.Shape
+	sets  []uint64
+	timed []bool
+}
+
+// newLayout is the layout of a target that was never scraped.
+func newLayout(cfg PageConfig, own []labeled) *layout {
+	l := &layout{cfg: cfg, seed: maphash.MakeSeed()}
+	for _, series := range own {
+		if series.labels != nil {
+			l.own = append(l.own, l.setHash(series.labels, kinglet.KindFloat))
+		}
+	}
+	return l
+}
+
+// adopt makes the series of an older layout of the same target orphans.
+func (l *layout) adopt(old *layout) {
+	l.orphans = append(l.orphans, old.orphans...)
+	if old.alive {
+		var labels []kinglet.Label
+		for _, p := range old.parts {
+			o := orphan{shape: p.shape, sets: make([]uint64, p.len())}
+			for i := range o.sets {
+				labels = p.shape.AppendLabels(labels[:0], i)
+				o.sets[i] = l.setHash(labels, p.shape.Kind(i)) // l's seed is another
+			}
+			if old.timed != nil {
+				o.timed = old.timed[p.from:p.to]
+			}
+			l.orphans = append(l.orphans, o)
+		}
+	}
+}
+
+// adoptOwn makes the target's own series of before orphans. Those that are sent
+// on are not.
+func (l *layout) adoptOwn(old ownShape) {
+	o := orphan{shape: old.shape}
+	var labels []kinglet.Label
+	for i := range old.shape.Len() {
+		labels = old.shape.AppendLabels(labels[:0], i)
+		o.sets = append(o.sets, l.setHash(labels, kinglet.KindFloat))
+	}
+	l.orphans = append(l.orphans, o)
+}
+
+func (l *layout) columns() int { return len(l.sets) }
+
+// setHash tells label sets apart.
+func (l *layout) setHash(labels []kinglet.Label, kind kinglet.Kind) uint64 {
+	var stack [512]byte
+	encoded := kinglet.AppendEncodedLabels(stack[:0], labels)
+	return maphash.Bytes(l.seed, append(encoded, byte(kind)))
+}
+
+// partOf is the part that holds a column.
+func (l *layout) partOf(column int32) part {
+	i, _ := slices.BinarySearchFunc(l.parts, column, func(p part, column int32) int {
+		if p.to <= column {
+			return -1
+		}
+		return 1
+	})
+	return l.parts[i]
+}
+
+// fail makes the rows of a scrape that failed: the stale marker for every
+// series of the last good one, once (RW-46, RW-47).
+func (l *layout) fail(timeMs int64) []*kinglet.Row {
+	rows := l.markOrphans(timeMs, nil)
+	if !l.alive {
+		return rows
+	}
+	l.alive = false
+	for _, p := range l.parts {
+		row := &kinglet.Row{Shape: p.shape, TimestampMs: timeMs, Values: make([]float64, p.len())}
+		any := false
+		for i := range row.Values {
+			if l.endsSilently(p.from + int32(i)) {
+				row.Values[i] = kinglet.Absent()
+				continue
+			}
+			row.Values[i] = kinglet.Stale()
+			any = true
+		}
+		if any {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// endsSilently reports whether a column's end gets no marker, because its
+// samples had timestamps of their own (RW-51).
+func (l *layout) endsSilently(column int32) bool {
+	return l.timed != nil && l.timed[column] && !l.cfg.TrackTimestampsStaleness
+}
+
+// markOrphans ends the series of former configurations that are not in sets,
+// which is nil if there are no series now.
+func (l *layout) markOrphans(timeMs int64, sets *index) []*kinglet.Row {
+	var rows []*kinglet.Row
+	for _, o := range l.orphans {
+		row := &kinglet.Row{Shape: o.shape, TimestampMs: timeMs, Values: make([]float64, o.shape.Len())}
+		any := false
+		for i := range row.Values {
+			row.Values[i] = kinglet.Absent()
+			if o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness {
+				continue
+			}
+			if slices.Contains(l.own, o.sets[i]) {
+				continue
+			}
+			if sets != nil {
+				if _, still := sets.find(o.sets[i]); still {
+					continue
+				}
+			}
+			row.Values[i] = kinglet.Stale()
+			any = true
+		}
+		if any {
+			rows = append(rows, row)
+		}
+	}
+	l.orphans = nil
+	return rows
+}
+
+// fill sets all values to absent.
+func fill(values []float64) {
+	for i := range values {
+		values[i] = kinglet.Absent()
+	}
+}

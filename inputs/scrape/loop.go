@@ -1,0 +1,297 @@
+package scrape
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"kinglet"
+)
+
+// firstWithin spreads the first scrapes after a start: soon, but not at once.
+const firstWithin = 500 * time.Millisecond
+
+// loop scrapes one target for as long as it is wanted. Its goroutine owns
+// everything but status and what Manager.mu guards.
+type loop struct {
+	m      *Manager
+	status status
+	wake   chan struct{} // something below changed
+
+	// Guarded by Manager.mu.
+	wanted  *Target // what Update asked for last
+	leaving bool    // Update did not name it last time
+
+	target  *Target
+	pager   pager
+	refused error // why there is no pager
+	layout  *layout
+	own     ownShape
+	ownSent bool // up was sent and must be ended when the target leaves
+}
+
+// use makes the loop scrape t from now on. The series of the target before it
+// end only if t does not bring them again.
+func (l *loop) use(t *Target) {
+	made := t.own()
+	next := newLayout(t.Page, made)
+	if l.layout != nil {
+		next.adopt(l.layout)
+		if l.ownSent {
+			next.adoptOwn(l.own)
+		}
+	}
+	l.target, l.layout, l.own, l.ownSent = t, next, newOwnShape(made), false
+	l.pager, l.refused = nil, t.Refused
+	if l.refused == nil {
+		l.pager, l.refused = newPager(t, l.m.windows)
+	}
+	l.status.reset(l.m.input, t)
+}
+
+// run scrapes at the target's own phase until ctx ends or the target has left.
+func (l *loop) run(ctx context.Context, out kinglet.Sink) {
+	now := time.Now()
+	planned := now.Add(l.target.offset() % min(l.target.Interval, firstWithin))
+	first := true
+	timer := time.NewTimer(time.Until(planned))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.wake:
+			leaving := l.changed()
+			if leaving {
+				if l.leave(ctx, out, planned) {
+					return
+				}
+			}
+			planned = nextTick(time.Now(), l.target)
+		case <-timer.C:
+			l.scrape(ctx, out, planned)
+			planned = l.following(planned, first)
+			first = false
+		}
+		timer.Reset(time.Until(planned))
+	}
+}
+
+// following is the time of the scrape after the one planned for then. Those
+// whose time has passed are left out (RW-156). The second scrape keeps at
+// least half an interval away from the first, which was out of phase.
+func (l *loop) following(planned time.Time, first bool) time.Time {
+	now := time.Now()
+	if first {
+		return nextTick(later(now, planned.Add(l.target.Interval/2)), l.target)
+	}
+	next := planned.Add(l.target.Interval)
+	if next.After(now) {
+		return next
+	}
+	missed := now.Sub(planned) / l.target.Interval
+	l.m.metrics.missed.WithLabelValues(l.m.input).Add(float64(missed))
+	return nextTick(now, l.target)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// nextTick is the first time after now at which the target is due: its offset
+// behind a multiple of its interval, by the absolute clock (RW-155).
+func nextTick(now time.Time, t *Target) time.Time {
+	interval, offset := int64(t.Interval), int64(t.offset())
+	since := now.UnixNano() - offset
+	return time.Unix(0, since-since%interval+interval+offset)
+}
+
+// changed takes over what Update asked for and reports whether the target is
+// to leave.
+func (l *loop) changed() (leaving bool) {
+	l.m.mu.Lock()
+	wanted, leaving := l.wanted, l.leaving
+	l.m.mu.Unlock()
+	switch {
+	case leaving:
+		l.status.leave()
+	case wanted != l.target && wanted.Settings != l.target.Settings:
+		l.use(wanted)
+	default:
+		l.status.reset(l.m.input, l.target)
+	}
+	l.m.countTargets()
+	return leaving
+}
+
+// leave waits whether the target comes back, and else ends its series
+// (RW-48). It reports whether the loop is over.
+func (l *loop) leave(ctx context.Context, out kinglet.Sink, firstMissed time.Time) bool {
+	timer := time.NewTimer(l.target.Interval*2 + l.target.Interval/10)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return true
+		case <-l.wake:
+			if !l.changed() {
+				return false
+			}
+			continue
+		case <-timer.C:
+		}
+		break
+	}
+	rows := l.layout.fail(l.timestamp(firstMissed))
+	if l.ownSent {
+		rows = append(rows, l.own.ended(l.timestamp(firstMissed)))
+		l.ownSent = false
+	}
+	if len(rows) > 0 {
+		if err := out.Push(ctx, rows...); err != nil {
+			return true // ctx ended
+		}
+	}
+	if !l.m.forget(l) {
+		l.changed() // it came back in the meantime
+		return false
+	}
+	return true
+}
+
+// timestamp is a time as rows have it.
+func (l *loop) timestamp(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if p := l.target.Page.PrecisionMs; p > 1 {
+		ms -= ms % p
+	}
+	return ms
+}
+
+// scrape does one scrape and pushes its rows. If it starts as planned, or
+// within min(2 ms, 1 % of the interval) of that, its timestamp is the planned
+// time, so that timestamps are evenly spaced (RW-157).
+func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) (err error) {
+	start := time.Now()
+	stamp := start
+	if late := start.Sub(planned); late >= 0 && late <= min(2*time.Millisecond, l.target.Interval/100) {
+		stamp = planned
+	}
+	timeMs := l.timestamp(stamp)
+	a := l.attempt(ctx, timeMs)
+	if ctx.Err() != nil {
+		return ctx.Err() // a stop: neither samples nor markers (RW-49)
+	}
+	took := time.Since(start)
+	if l.own.shape != nil {
+		a.rows = append(a.rows, l.own.row(timeMs, a.report(took)))
+		l.ownSent = true
+	}
+	l.finished(start, took, &a)
+	if len(a.rows) > 0 {
+		if err := out.Push(ctx, a.rows...); err != nil {
+			return err
+		}
+	}
+	return a.err
+}
+
+// attempt is what one scrape came to.
+type attempt struct {
+	rows                          []*kinglet.Row
+	err                           error
+	scraped, post, added          int
+	dropped, duplicates, own, bad int
+	shapes                        int
+	bodyBytes                     int64
+}
+
+// report is the values of the target's own series.
+func (a *attempt) report(took time.Duration) []float64 {
+	up := 1.0
+	if a.err != nil {
+		up = 0
+	}
+	return []float64{up, took.Seconds(), float64(a.scraped), float64(a.post), float64(a.added)}
+}
+
+// attempt fetches and reads the page, all or nothing (RW-115).
+func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
+	w := l.layout.begin(timeMs)
+	a.err = l.read(ctx, w, &a)
+	a.scraped, a.dropped, a.duplicates, a.own, a.bad = w.scraped, w.dropped, w.duplicates, w.ownTaken, w.badLines
+	a.post, a.added, a.shapes = w.scraped-w.dropped, len(w.fresh)+w.overLimit, w.shapesMade
+	if a.err == nil {
+		return a
+	}
+	if _, broken := a.err.(*panicError); broken { //nolint:errorlint // made by read, never wrapped
+		fresh := newLayout(l.target.Page, l.target.own())
+		fresh.adopt(l.layout)
+		l.layout = fresh
+	} else {
+		w.abandon()
+	}
+	a.rows = l.layout.fail(timeMs)
+	return a
+}
+
+// read fetches the page and commits it. A panic is contained: one target's
+// page must not end the others' scrapes.
+func (l *loop) read(ctx context.Context, w *walk, a *attempt) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	if l.refused != nil {
+		return l.refused
+	}
+	if a.bodyBytes, err = l.pager.fetch(ctx, w); err != nil {
+		return err
+	}
+	a.rows = w.commit()
+	return nil
+}
+
+// finished counts and reports a scrape. A row of failures is logged when it
+// begins and when it ends.
+func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
+	m, input := l.m.metrics, l.m.input
+	m.scrapes.WithLabelValues(input).Inc()
+	m.samples.WithLabelValues(input).Add(float64(a.scraped))
+	m.shapes.WithLabelValues(input).Add(float64(a.shapes))
+	m.bodyBytes.WithLabelValues(input).Add(float64(a.bodyBytes))
+	m.seconds.WithLabelValues(input).Add(took.Seconds())
+	drop := func(reason string, n int) {
+		if n > 0 {
+			m.dropped.WithLabelValues(input, reason).Add(float64(n))
+		}
+	}
+	drop("filter", a.dropped)
+	drop("duplicate", a.duplicates)
+	drop("own_series", a.own)
+	drop("bad_line", a.bad)
+	if a.err != nil {
+		m.failures.WithLabelValues(input, reasonOf(a.err)).Inc()
+		drop("failed_scrape", a.post-a.duplicates-a.own)
+	}
+	what, downFor := l.status.finish(start, took, a.scraped, a.err)
+	log := l.m.log.With("target", shownURL(l.target.URL))
+	switch what {
+	case wentDown:
+		log.Warn("target is down", "error", a.err)
+	case wentUp:
+		log.Info("target is up again", "down_for", downFor)
+	case firstUp:
+		log.Debug("target is up", "samples", a.scraped)
+	case unchanged:
+		return
+	}
+	if broken, ok := a.err.(*panicError); ok { //nolint:errorlint // made by read, never wrapped
+		log.Error("a page made kinglet fail", "panic", broken.value, "stack", string(broken.stack))
+	}
+	l.m.countTargets()
+}

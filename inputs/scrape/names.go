@@ -1,0 +1,94 @@
+package scrape
+
+import (
+	"slices"
+	"strings"
+
+	"kinglet"
+)
+
+// rewriteName replaces what Categraf replaces in metric names before it
+// filters them.
+func rewriteName(name string) string {
+	if !strings.ContainsAny(name, "-. '\"") {
+		return name
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-. '\"", r) {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+// normalize makes labels final, in place (RW-26 to RW-33): without empty ones
+// and without names that begin with __, but for the metric name; every
+// character that remote write 1.0 forbids in a name is replaced by _; sorted.
+// Where two names become one, the label whose name was written so wins, else
+// the first in the order of the names as they were.
+func normalize(labels []kinglet.Label) []kinglet.Label {
+	labels = slices.DeleteFunc(labels, func(l kinglet.Label) bool {
+		return l.Value == "" || l.Name == "" || (strings.HasPrefix(l.Name, "__") && l.Name != kinglet.MetricNameLabel)
+	})
+	odd := false
+	for i := range labels {
+		if labels[i].Name == kinglet.MetricNameLabel {
+			labels[i].Value = plainName(labels[i].Value, true)
+			continue
+		}
+		odd = odd || !isPlain(labels[i].Name, false)
+	}
+	slices.SortStableFunc(labels, byName)
+	if !odd {
+		return labels
+	}
+	written := make([]string, 0, len(labels))
+	for _, l := range labels {
+		if isPlain(l.Name, false) {
+			written = append(written, l.Name)
+		}
+	}
+	result := labels[:0]
+	for _, l := range labels {
+		if !isPlain(l.Name, false) {
+			if l.Name = plainName(l.Name, false); slices.Contains(written, l.Name) {
+				continue
+			}
+			written = append(written, l.Name)
+		}
+		result = append(result, l)
+	}
+	slices.SortStableFunc(result, byName)
+	return slices.DeleteFunc(result, func(l kinglet.Label) bool {
+		return strings.HasPrefix(l.Name, "__") && l.Name != kinglet.MetricNameLabel
+	})
+}
+
+// isPlain reports whether a name is as remote write 1.0 wants it (RW-31). A
+// metric name may hold colons.
+func isPlain(name string, metric bool) bool {
+	for i := range len(name) {
+		if !plainAt(rune(name[i]), i, metric) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func plainName(name string, metric bool) string {
+	if isPlain(name, metric) {
+		return name
+	}
+	var plain strings.Builder
+	for i, r := range name {
+		if !plainAt(r, i, metric) {
+			r = '_'
+		}
+		plain.WriteRune(r)
+	}
+	return plain.String()
+}
+
+func plainAt(r rune, i int, metric bool) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || (r >= '0' && r <= '9' && i > 0) || (r == ':' && metric)
+}

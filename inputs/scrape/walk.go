@@ -1,0 +1,301 @@
+package scrape
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/maphash"
+
+	"kinglet"
+	"kinglet/inputs/promtext"
+)
+
+// PageConfig says what a target's pages become. It is immutable.
+type PageConfig struct {
+	Labels *Labeler
+
+	HonorTimestamps          bool  // take timestamps of the page
+	TrackTimestampsStaleness bool  // end series that have them with stale markers too (RW-51)
+	Lenient                  bool  // skip and count bad lines instead of failing the page
+	PrecisionMs              int64 // timestamps of the page are cut to it; 0 or 1 = as they are
+	MaxColumns               int   // most columns of a shape; 0 = 1000
+
+	// Limits, each of which fails the whole scrape; 0 = none (RW-149, RW-150).
+	SampleLimit           int // samples after relabeling
+	LabelLimit            int // labels of a series, the metric name included
+	LabelNameLengthLimit  int // bytes
+	LabelValueLengthLimit int // bytes
+}
+
+func (c *PageConfig) maxColumns() int {
+	if c.MaxColumns <= 0 {
+		return 1000
+	}
+	return c.MaxColumns
+}
+
+// A LimitError says that a page exceeds what the configuration allows.
+type LimitError struct {
+	Limit string // its TOML key
+	Text  string
+}
+
+func (e *LimitError) Error() string { return e.Limit + ": " + e.Text }
+
+// walk reads one page by the layout of the last one. Values go where the page
+// had them last time; a line that is not where it was is looked up; what was
+// never seen is parsed and labelled. Nothing of it counts before commit.
+type walk struct {
+	l      *layout
+	timeMs int64 // of the scrape
+
+	at     int    // the line of the layout that is expected next
+	next   []line // the lines of this page; nil as long as they are those of the layout
+	number int    // lines read
+	family int32  // the families entry that the page speaks of; -1 = none
+
+	values     []float64 // by column, then by fresh
+	times      []int64   // nil until a sample has a timestamp
+	histograms []*kinglet.Histogram
+	starts     []int64
+	exemplars  []kinglet.Exemplar
+	filled     int // columns of the layout that have a value
+	fresh      []freshSeries
+	gone       []bool
+	twins      map[int32]int32
+
+	lines index // text -> position in l.lines, or in next from len(l.lines) on; built when needed
+	sets  index // label set -> column; built when needed
+
+	text   textSource
+	meta   promtext.Metadata
+	metaOf int32 // the families entry that meta was fed; -1 = none
+
+	families int // of the layout, when the page began
+
+	scraped, dropped, duplicates, ownTaken, badLines, overLimit, shapesMade int
+}
+
+// freshSeries is a series that the layout does not have.
+type freshSeries struct {
+	kinglet.Series
+	set    uint64
+	values map[float64]float64
+}
+
+// begin starts to read a page whose scrape has that timestamp.
+func (l *layout) begin(timeMs int64) *walk {
+	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns()), twins: l.twins, families: len(l.families)}
+	w.text.w = w
+	fill(w.values)
+	return w
+}
+
+// feed reads the whole lines at the beginning of page and returns the rest.
+// What it needs of page it copies. After an error the walk is of no use.
+func (w *walk) feed(page []byte) (rest []byte, err error) {
+	for {
+		page = w.predicted(page)
+		end := bytes.IndexByte(page, '\n')
+		if end < 0 {
+			return page, nil
+		}
+		if err := w.line(page[:end]); err != nil {
+			return nil, err
+		}
+		page = page[end+1:]
+	}
+}
+
+// finish reads what stands behind the last line feed.
+func (w *walk) finish(rest []byte) error {
+	if len(rest) > 0 {
+		if err := w.line(rest); err != nil {
+			return err
+		}
+	}
+	return w.checkSampleLimit()
+}
+
+// abandon takes back what the walk added to the layout, when the page is bad.
+func (w *walk) abandon() { w.l.families = w.l.families[:w.families] }
+
+func (w *walk) checkSampleLimit() error {
+	kept := w.filled + len(w.fresh) + w.overLimit
+	if limit := w.l.cfg.SampleLimit; limit > 0 && kept > limit {
+		return &LimitError{"sample_limit", fmt.Sprintf("%d samples, want at most %d", kept, limit)}
+	}
+	return nil
+}
+
+// predicted reads lines for as long as they are the expected ones. This is
+// the hot loop: no allocation, no look-up, no label.
+func (w *walk) predicted(page []byte) []byte {
+	lines, values := w.l.lines, w.values
+	for w.at < len(lines) {
+		e := lines[w.at]
+		n := int(e.size)
+		if len(page) <= n || maphash.Bytes(w.l.seed, page[:n]) != e.hash {
+			break
+		}
+		rest := page[n:]
+		if e.ref <= refComment {
+			if rest[0] != '\n' {
+				break
+			}
+			if e.ref <= refFamily {
+				w.family = refFamily - e.ref
+			}
+			page = rest[1:]
+			w.number++
+			w.remember(e, w.at)
+			continue
+		}
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 || (rest[0] != ' ' && page[n-1] != '}') {
+			break
+		}
+		value, timeMs, err := promtext.ReadSample(rest[:end])
+		if err != nil {
+			break // line says what is wrong
+		}
+		if e.ref >= 0 && timeMs == kinglet.NoTime && kinglet.IsAbsent(values[e.ref]) {
+			values[e.ref] = value
+			w.filled++
+			w.scraped++
+		} else {
+			e.ref = w.take(e.ref, value, timeMs)
+			values = w.values
+		}
+		page = rest[end+1:]
+		w.number++
+		w.remember(e, w.at)
+	}
+	return page
+}
+
+// remember notes the next line of this page. It stood at pos in the layout; -1
+// if it did not. As long as lines come as expected there is nothing to note.
+func (w *walk) remember(e line, pos int) {
+	if w.next == nil {
+		if pos == w.at && w.l.lines[pos].ref == e.ref {
+			w.at++
+			return
+		}
+		w.next = make([]line, w.at, len(w.l.lines)+16)
+		copy(w.next, w.l.lines)
+	}
+	if pos >= 0 {
+		w.at = pos + 1
+	} else if w.lines.built() {
+		w.lines.put(e.hash, int32(len(w.l.lines)+len(w.next)))
+	}
+	w.next = append(w.next, e)
+}
+
+// line reads a line that is not the expected one.
+func (w *walk) line(text []byte) error {
+	w.number++
+	err := w.unexpected(text)
+	if err == nil {
+		return nil
+	}
+	err = promtext.At(err, w.number, text)
+	if _, bad := errors.AsType[*promtext.SyntaxError](err); bad && w.l.cfg.Lenient {
+		w.badLines++
+		return nil
+	}
+	return err
+}
+
+func (w *walk) unexpected(text []byte) error {
+	var l promtext.Line
+	if err := promtext.ParseLine(text, &l); err != nil {
+		return err
+	}
+	switch l.Kind {
+	case promtext.Blank:
+		return nil
+	case promtext.SampleLine:
+		value, err := promtext.ParseValue(l.Value)
+		if err != nil {
+			return err
+		}
+		timeMs := kinglet.NoTime
+		if l.Time != nil {
+			if timeMs, err = promtext.ParseTimestamp(l.Time); err != nil {
+				return err
+			}
+		}
+		// Blanks before the series belong to the text that is remembered.
+		lead := len(text) - len(bytes.TrimLeft(text, " \t"))
+		w.text.series = l.Series
+		_, err = w.sample(text[:lead+len(l.Series)], value, timeMs, &w.text)
+		return err
+	}
+	hash := maphash.Bytes(w.l.seed, text)
+	e, pos, ok := w.find(hash, len(text))
+	if !ok {
+		e = line{hash, uint32(len(text)), refComment}
+		if l.Kind != promtext.Comment {
+			e.ref = w.newFamily(&l)
+		}
+	}
+	if e.ref <= refFamily {
+		w.family = refFamily - e.ref
+	}
+	w.remember(e, pos)
+	return nil
+}
+
+// sample takes a sample. Key stands for its series: the text of a line, or
+// other bytes that are equal for equal series. It returns where it went.
+func (w *walk) sample(key []byte, value float64, timeMs int64, from source) (ref int32, err error) {
+	hash := maphash.Bytes(w.l.seed, key)
+	e, pos, ok := w.find(hash, len(key))
+	if !ok {
+		found, err := from.discover()
+		if err != nil {
+			return 0, err
+		}
+		e = line{hash: hash, size: uint32(len(key))}
+		if e.ref, err = w.discovered(found); err != nil {
+			return 0, err
+		}
+	}
+	if e.ref = w.take(e.ref, value, timeMs); e.ref != refOver {
+		w.remember(e, pos)
+	}
+	return e.ref, nil
+}
+
+// find looks for a line: a few lines ahead of the expected one, as when series
+// vanished, else anywhere. Pos is its place in the layout, -1 if it is only
+// known from this page.
+func (w *walk) find(hash uint64, size int) (e line, pos int, ok bool) {
+	const ahead = 16
+	known := w.l.lines
+	for i := w.at; i < min(w.at+ahead, len(known)); i++ {
+		if known[i].hash == hash && int(known[i].size) == size {
+			return known[i], i, true
+		}
+	}
+	if !w.lines.built() {
+		w.lines = newIndex(len(known) + 16)
+		for i, e := range known {
+			w.lines.put(e.hash, int32(i))
+		}
+		for i, e := range w.next {
+			w.lines.put(e.hash, int32(len(known)+i))
+		}
+	}
+	i, ok := w.lines.find(hash)
+	if !ok {
+		return line{}, -1, false
+	}
+	if int(i) < len(known) {
+		return known[i], int(i), int(known[i].size) == size
+	}
+	e = w.next[int(i)-len(known)]
+	return e, -1, int(e.size) == size
+}
