@@ -24,7 +24,7 @@ type Config struct {
 	IgnoreMetrics     []string          `toml:"ignore_metrics"`
 	IgnoreLabelKeys   []string          `toml:"ignore_label_keys"`
 	ProcessorEnum     []ProcessorEnum   `toml:"processor_enum"`
-	RelabelConfigs    []relabel.Rule    `toml:"relabel_configs"`
+	RelabelConfigs    []relabel.Rule    `toml:"relabel_configs"` // over every sample, up and scrape_* too
 
 	Interval      unit.Duration `toml:"interval"` // 0 = the input's, else [global]'s
 	IntervalTimes int           `toml:"interval_times"`
@@ -46,6 +46,14 @@ type Config struct {
 	Lenient        bool       `toml:"lenient"`     // skip and count bad lines instead of failing the page
 	BodySizeLimit  unit.Bytes `toml:"body_size_limit"`
 	FollowRedirect bool       `toml:"follow_redirects"`
+
+	MetricRelabelConfigs     []relabel.Rule `toml:"metric_relabel_configs"` // as Prometheus: over samples of the page, last
+	TrackTimestampsStaleness bool           `toml:"track_timestamps_staleness"`
+	SampleLimit              int            `toml:"sample_limit"`             // samples of a page after relabeling; this and those below: 0 = no limit
+	LabelLimit               int            `toml:"label_limit"`              // labels of a series, the metric name included
+	LabelNameLengthLimit     int            `toml:"label_name_length_limit"`  // bytes
+	LabelValueLengthLimit    int            `toml:"label_value_length_limit"` // bytes
+	TargetLimit              int            `toml:"target_limit"`             // urls of the instance; more fail all of them
 }
 
 // ProcessorEnum maps printed values of some metrics to numbers.

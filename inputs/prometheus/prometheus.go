@@ -1,0 +1,244 @@
+// Package prometheus is the input that scrapes URLs written in the
+// configuration, as Categraf's input of that name does: every URL is a target
+// with a loop, a phase and a timeout of its own.
+package prometheus
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinglet"
+	"kinglet/conf/httpclient"
+	"kinglet/inputs"
+	"kinglet/inputs/scrape"
+)
+
+// Name is the input's name: its folder is input.prometheus.
+const Name = "prometheus"
+
+// Input scrapes the URLs of its instances.
+type Input struct {
+	log     *slog.Logger
+	manager *scrape.Manager
+
+	mu      sync.Mutex                    // guards clients
+	clients map[string]*httpclient.Client // by settings of the instance
+}
+
+var (
+	_ inputs.Input    = (*Input)(nil)
+	_ inputs.Reporter = (*Input)(nil)
+)
+
+// New checks and builds the input; an instance without URLs is skipped. It
+// opens no connection.
+func New(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg prometheus.Registerer) (*Input, error) {
+	manager, err := scrape.NewManager(Name, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{log: log.With("input", Name), manager: manager, clients: map[string]*httpclient.Client{}}
+	if err := in.Update(cfgs, settings); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Update makes cfgs the instances, while Run runs or before. Targets whose
+// settings did not change are not touched. If there is any fault, nothing
+// changes.
+func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var targets []scrape.Target
+	clients := map[string]*httpclient.Client{}
+	for i, cfg := range cfgs {
+		if len(cfg.URLs) == 0 {
+			continue
+		}
+		made, err := in.instance(cfg, settings, clients)
+		if err != nil {
+			return fmt.Errorf("instance %d: %w", i+1, err)
+		}
+		targets = append(targets, made...)
+	}
+	in.manager.Update(targets)
+	for key, client := range in.clients {
+		if clients[key] != client {
+			client.Close()
+		}
+	}
+	in.clients = clients
+	return nil
+}
+
+// Run scrapes until ctx ends.
+func (in *Input) Run(ctx context.Context, out kinglet.Sink) error {
+	defer in.close()
+	return in.manager.Run(ctx, out)
+}
+
+// Once scrapes every target one time.
+func (in *Input) Once(ctx context.Context, out kinglet.Sink) (down int, err error) {
+	defer in.close()
+	return in.manager.Once(ctx, out)
+}
+
+// Targets tells how the targets are doing.
+func (in *Input) Targets() []inputs.Target { return in.manager.Targets() }
+
+func (in *Input) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, client := range in.clients {
+		client.Close()
+	}
+}
+
+// instance makes the targets of one [[instances]] table.
+func (in *Input) instance(cfg Config, settings inputs.Settings, clients map[string]*httpclient.Client) ([]scrape.Target, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	made, _ := cfg.compile()
+	made.labels.Global, made.labels.Hostname = settings.Labels, settings.Hostname
+	interval, timeout := in.timing(cfg, settings)
+	fingerprint, err := fingerprintOf(cfg, settings)
+	if err != nil {
+		return nil, err
+	}
+	client := in.clients[fingerprint]
+	if client == nil {
+		if client, err = httpclient.New(cfg.client()); err != nil {
+			return nil, err
+		}
+	}
+	clients[fingerprint] = client
+	var refused error
+	if cfg.TargetLimit > 0 && len(cfg.URLs) > cfg.TargetLimit {
+		refused = scrape.TargetLimit(len(cfg.URLs), cfg.TargetLimit)
+	}
+	targets := make([]scrape.Target, 0, len(cfg.URLs))
+	for _, raw := range cfg.URLs {
+		u, err := parseURL(raw)
+		if err != nil {
+			return nil, err
+		}
+		labels := made.labels
+		if labels.Target, err = made.urlLabels(cfg.URLLabelKey, u); err != nil {
+			return nil, err
+		}
+		targets = append(targets, scrape.Target{
+			Key:      keyOf(u, labels, settings),
+			Settings: hash([]byte(fingerprint + u.String())), // the URL may hold a password, which Key does not
+			URL:      u.String(),
+			Client:   client,
+			Labels:   shownLabels(labels),
+			Page: scrape.PageConfig{
+				Labels:                   scrape.NewLabeler(labels),
+				HonorTimestamps:          cfg.HonorTime,
+				TrackTimestampsStaleness: cfg.TrackTimestampsStaleness,
+				Lenient:                  cfg.Lenient,
+				PrecisionMs:              settings.Precision.Milliseconds(),
+				MaxColumns:               settings.MaxColumns,
+				SampleLimit:              cfg.SampleLimit,
+				LabelLimit:               cfg.LabelLimit,
+				LabelNameLengthLimit:     cfg.LabelNameLengthLimit,
+				LabelValueLengthLimit:    cfg.LabelValueLengthLimit,
+			},
+			Interval:      interval,
+			Timeout:       timeout,
+			BodySizeLimit: int64(cfg.BodySizeLimit),
+			ScrapeMeta:    cfg.ScrapeMeta,
+			UserAgent:     settings.UserAgent,
+			Refused:       refused,
+		})
+	}
+	return targets, nil
+}
+
+// timing is the interval and the timeout of an instance. A timeout above the
+// interval is cut to it, with a warning: trees written for Categraf have such.
+func (in *Input) timing(cfg Config, settings inputs.Settings) (interval, timeout time.Duration) {
+	interval = cfg.Interval.Duration
+	if interval <= 0 {
+		interval = settings.Interval
+	}
+	if interval <= 0 {
+		interval = 15 * time.Second // Categraf's default
+	}
+	interval *= time.Duration(max(cfg.IntervalTimes, 1))
+	timeout = cfg.Timeout.Duration
+	if timeout > interval {
+		in.log.Warn("timeout is above the interval and is cut to it", "timeout", timeout, "interval", interval, "targets", len(cfg.URLs))
+		timeout = interval
+	}
+	return interval, timeout
+}
+
+// keyOf tells targets apart: by host, URL, and the labels that the
+// configuration gives their series.
+func keyOf(u *url.URL, labels scrape.LabelConfig, settings inputs.Settings) string {
+	bare := *u
+	bare.User = nil
+	parts := []string{settings.Hostname, bare.String()}
+	for _, l := range labels.Target {
+		parts = append(parts, l.Name, l.Value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(labels.Instance)) {
+		parts = append(parts, name, labels.Instance[name])
+	}
+	return strings.Join(parts, "\xff")
+}
+
+// fingerprintOf is equal for equal settings. It holds no secret in clear. The
+// URLs are not part of it: one more of them leaves the others alone.
+func fingerprintOf(cfg Config, settings inputs.Settings) (string, error) {
+	urls := len(cfg.URLs)
+	cfg.URLs = nil
+	if cfg.TargetLimit == 0 {
+		urls = 0
+	}
+	text, err := json.Marshal(struct {
+		Config   Config
+		Settings inputs.Settings
+		URLs     int
+	}{cfg, settings, urls})
+	if err != nil {
+		return "", fmt.Errorf("compare the settings: %w", err)
+	}
+	return hash(text), nil
+}
+
+func hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// shownLabels identify the target on status pages.
+func shownLabels(labels scrape.LabelConfig) map[string]string {
+	shown := map[string]string{}
+	for _, l := range labels.Target {
+		shown[l.Name] = l.Value
+	}
+	for name, value := range labels.Instance {
+		if value == "-" {
+			delete(shown, name)
+			continue
+		}
+		shown[name] = value
+	}
+	return shown
+}

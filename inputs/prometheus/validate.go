@@ -1,0 +1,190 @@
+package prometheus
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"kinglet/conf/httpclient"
+	"kinglet/conf/unit"
+	"kinglet/inputs/relabel"
+	"kinglet/inputs/scrape"
+)
+
+// DefaultConfig is an instance without URLs. The timeout is Categraf's. The
+// size limit holds about 220,000 series of 300 bytes, four times the largest
+// page a full node is known to have; a page is read through a window, so that
+// the limit is no memory.
+func DefaultConfig() Config {
+	return Config{
+		URLLabelKey:    "instance",
+		Timeout:        unit.Seconds(3),
+		HonorTime:      true,
+		ScrapeMeta:     true,
+		BodySizeLimit:  64 * unit.MiB,
+		FollowRedirect: true,
+	}
+}
+
+// Validate reports every fault at once, each under its TOML key.
+func (c Config) Validate() error {
+	_, faults := c.compile()
+	for i, raw := range c.URLs {
+		if _, err := parseURL(raw); err != nil {
+			faults = append(faults, fmt.Errorf("urls[%d]: %w", i, err))
+		}
+	}
+	faults = append(faults, c.checkNumbers()...)
+	_, err := httpclient.New(c.client())
+	return errors.Join(append(faults, err)...)
+}
+
+// checkNumbers looks at everything that has a range.
+func (c Config) checkNumbers() []error {
+	var faults []error
+	if c.Interval.Duration < 0 {
+		faults = append(faults, fmt.Errorf("interval = %v: want more than 0, or 0 for the one above", c.Interval))
+	}
+	if c.Timeout.Duration <= 0 {
+		faults = append(faults, fmt.Errorf("timeout = %v: want more than 0", c.Timeout))
+	}
+	for _, limit := range []struct {
+		key   string
+		value int64
+	}{
+		{"body_size_limit", int64(c.BodySizeLimit)},
+		{"sample_limit", int64(c.SampleLimit)},
+		{"label_limit", int64(c.LabelLimit)},
+		{"label_name_length_limit", int64(c.LabelNameLengthLimit)},
+		{"label_value_length_limit", int64(c.LabelValueLengthLimit)},
+		{"target_limit", int64(c.TargetLimit)},
+	} {
+		if limit.value < 0 {
+			faults = append(faults, fmt.Errorf("%s = %d: want 0 for no limit, or more", limit.key, limit.value))
+		}
+	}
+	return faults
+}
+
+// client is what the instance's requests need.
+func (c Config) client() httpclient.Config {
+	cfg := httpclient.Config{
+		TLS:             c.TLS,
+		BearerToken:     c.BearerTokenString,
+		BearerTokenFile: c.BearerTokenFile,
+		Headers:         c.Headers,
+		FollowRedirects: c.FollowRedirect,
+	}
+	if c.Username != "" && c.Password != "" { // as Categraf: only both
+		cfg.Username, cfg.Password = c.Username, c.Password
+	}
+	return cfg
+}
+
+// compiled is what the texts of a Config mean.
+type compiled struct {
+	labels   scrape.LabelConfig // but for the URL's
+	urlValue *template.Template // nil = the URL itself
+	urlPairs map[string]*template.Template
+}
+
+// compile reads patterns, templates and rules, and lists what is wrong.
+func (c Config) compile() (compiled, []error) {
+	var faults []error
+	globs := func(key string, patterns []string) *scrape.Globs {
+		g, err := scrape.CompileGlobs(patterns)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", key, err))
+		}
+		return g
+	}
+	rules := func(key string, rules []relabel.Rule) *relabel.Rules {
+		r, err := relabel.Compile(rules)
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Compile's own list
+			for _, fault := range joined.Unwrap() {
+				faults = append(faults, fmt.Errorf("%s: %w", key, fault))
+			}
+		}
+		return r
+	}
+	made := compiled{
+		labels: scrape.LabelConfig{
+			IgnoreMetrics:     globs("ignore_metrics", c.IgnoreMetrics),
+			IgnoreLabelKeys:   globs("ignore_label_keys", c.IgnoreLabelKeys),
+			Drop:              globs("metrics_drop", c.MetricsDrop),
+			Pass:              globs("metrics_pass", c.MetricsPass),
+			NamePrefix:        c.NamePrefix,
+			MetricsNamePrefix: c.MetricsNamePrefix,
+			Instance:          c.Labels,
+			Relabel:           rules("relabel_configs", c.RelabelConfigs),
+			MetricRelabel:     rules("metric_relabel_configs", c.MetricRelabelConfigs),
+		},
+	}
+	if c.HonorLabels != nil {
+		made.labels.Honor = scrape.HonorExported
+		if *c.HonorLabels {
+			made.labels.Honor = scrape.HonorExposed
+		}
+	}
+	enums, err := c.compileEnums()
+	made.labels.Enums = enums
+	faults = append(faults, err...)
+	faults = append(faults, made.compileTemplates(c)...)
+	return made, faults
+}
+
+func (c Config) compileEnums() (enums []scrape.Enum, faults []error) {
+	for i, e := range c.ProcessorEnum {
+		if len(e.Metrics) == 0 {
+			faults = append(faults, fmt.Errorf("processor_enum[%d].metrics is missing: want patterns of metric names", i))
+		}
+		metrics, err := scrape.CompileGlobs(e.Metrics)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("processor_enum[%d].metrics: %w", i, err))
+		}
+		values := make(map[float64]float64, len(e.ValueMappings))
+		for _, text := range slices.Sorted(maps.Keys(e.ValueMappings)) {
+			from, err := strconv.ParseFloat(text, 64)
+			if err != nil || math.IsNaN(from) {
+				continue // Categraf takes such keys too; no value of a page prints so
+			}
+			values[from] = e.ValueMappings[text]
+		}
+		enums = append(enums, scrape.Enum{Metrics: metrics, Values: values})
+	}
+	return enums, faults
+}
+
+func (m *compiled) compileTemplates(c Config) []error {
+	var faults []error
+	parse := func(key, text string) *template.Template {
+		t, err := template.New(key).Parse(text)
+		if err == nil {
+			err = t.Execute(discard{}, fieldsOf(&url.URL{}))
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s = %q: %s", key, text, strings.TrimPrefix(err.Error(), "template: ")))
+			return nil
+		}
+		return t
+	}
+	if c.URLLabelValue != "" {
+		m.urlValue = parse("url_label_value", c.URLLabelValue)
+	}
+	m.urlPairs = make(map[string]*template.Template, len(c.URLLabelPair))
+	for _, name := range slices.Sorted(maps.Keys(c.URLLabelPair)) {
+		m.urlPairs[name] = parse("url_label_pair."+name, c.URLLabelPair[name])
+	}
+	return faults
+}
+
+// discard takes what a template prints, to see whether it can.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
