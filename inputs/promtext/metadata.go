@@ -16,6 +16,7 @@ type Metadata struct {
 	typ        kinglet.MetricType
 	help, unit []byte
 	helpQuotes bool // \" is an escape in help, as in OpenMetrics
+	plain      bool // nothing is escaped, as in protobuf
 	current    *kinglet.Meta
 
 	known    map[string]*kinglet.Meta // what was given out, by family, so that equal ones are one
@@ -74,10 +75,10 @@ func (m *Metadata) Of(name string) *kinglet.Meta {
 // remember makes the current family's Meta, or finds the equal one of before.
 func (m *Metadata) remember() *kinglet.Meta {
 	meta := kinglet.Meta{
-		Family: unescape(string(m.family), true),
+		Family: m.text(m.family, true),
 		Type:   m.typ,
-		Help:   unescape(string(m.help), m.helpQuotes),
-		Unit:   string(m.unit),
+		Help:   m.text(m.help, m.helpQuotes),
+		Unit:   strings.ToValidUTF8(string(m.unit), "?"), // Prometheus checks it nowhere
 	}
 	if old, ok := m.known[meta.Family]; ok && *old == meta {
 		return old
@@ -89,9 +90,17 @@ func (m *Metadata) remember() *kinglet.Meta {
 	return &meta
 }
 
+// text resolves escapes where the format has them.
+func (m *Metadata) text(b []byte, quotes bool) string {
+	if m.plain {
+		return string(b)
+	}
+	return unescape(string(b), quotes)
+}
+
 // has reports whether a series of that name is one of the family's.
 func (m *Metadata) has(name string) bool {
-	suffix, ok := strings.CutPrefix(name, unescape(string(m.family), true))
+	suffix, ok := strings.CutPrefix(name, m.text(m.family, true))
 	if !ok {
 		return false
 	}

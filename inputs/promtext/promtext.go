@@ -117,6 +117,8 @@ func Parse(page []byte, format Format, opts Options, emit func(*Sample) error) e
 		return parseText(page, opts, emit)
 	case OpenMetrics:
 		return parseOpenMetrics(page, opts, emit)
+	case Protobuf:
+		return ParseProto(page, opts, emit)
 	}
 	return fmt.Errorf("no parser for %v", format)
 }
