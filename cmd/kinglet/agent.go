@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinglet"
+	"kinglet/conf"
+	"kinglet/inputs"
+	"kinglet/inputs/catalog"
+	"kinglet/writer"
+)
+
+// agent is the running program: inputs push into the pipeline, and a reload
+// replaces what changed.
+type agent struct {
+	options  options
+	process  process
+	log      *slog.Logger
+	reg      *metricSet
+	metrics  *agentMetrics
+	pipeline *writer.Pipeline
+
+	mu      sync.Mutex // one reload at a time; guards what follows
+	config  *conf.Config
+	running map[string]*runningInput
+	ended   bool // inputs have been stopped for good: a reload starts none
+}
+
+// runningInput is one input at work.
+type runningInput struct {
+	input  inputs.Input
+	stop   context.CancelFunc
+	done   chan struct{} // closed when Run has returned
+	config conf.Input
+}
+
+// runAgent runs until ctx ends, and shuts down from left to right: inputs stop,
+// the writer sends what is buffered, the listener closes last.
+func runAgent(ctx context.Context, o options, p process) int {
+	cfg, findings, err := conf.Load(o.configs, loadOptions(o, p))
+	if err != nil {
+		fmt.Fprintln(p.stderr, "kinglet:", err)
+		return exitFailure
+	}
+	log, closer, err := openLog(cfg.Log, o.debug, p, nil)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "kinglet:", err)
+		return exitFailure
+	}
+	defer closer.Close()
+	logFindings(log, findings)
+	limitMemory(log)
+
+	a, err := newAgent(cfg, o, p, log)
+	if err == nil {
+		err = a.run(ctx)
+	}
+	if err != nil {
+		log.Error("kinglet stops", "error", err)
+		fmt.Fprintln(p.stderr, "kinglet:", err)
+		return exitFailure
+	}
+	log.Info("kinglet stopped")
+	return exitOK
+}
+
+func newAgent(cfg *conf.Config, o options, p process, log *slog.Logger) (*agent, error) {
+	reg := newMetricSet()
+	pipeline, err := writer.New(cfg.WriterOpt, cfg.Writers, log, reg.base)
+	if err != nil {
+		return nil, fmt.Errorf("build the writers: %w", err)
+	}
+	return &agent{
+		options: o, process: p, log: log, reg: reg, metrics: newAgentMetrics(reg.base),
+		pipeline: pipeline, config: cfg, running: map[string]*runningInput{},
+	}, nil
+}
+
+// run owns everything that the agent starts.
+func (a *agent) run(ctx context.Context) error {
+	var status *statusServer
+	if address := a.config.Serve.Listen; address != "" {
+		var err error
+		if status, err = listenStatus(address, a, a.reg, a.log); err != nil {
+			return err
+		}
+	}
+	a.log.Info("kinglet starts", "version", version, "configs", a.config.Dir, "hostname", a.config.Global.Hostname,
+		"writers", len(a.config.Writers), "listen", a.config.Serve.Listen)
+
+	// The writer and the listener outlive ctx: what the inputs pushed last is
+	// still sent, and can be watched. Both end below.
+	late, endLate := context.WithCancel(context.WithoutCancel(ctx))
+	defer endLate()
+	served, endServed := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServed()
+	var writing, serving sync.WaitGroup
+	var writerErr, statusErr error
+	writing.Go(func() { writerErr = a.pipeline.Run(late) })
+	if status != nil {
+		serving.Go(func() { statusErr = status.Run(served) })
+	}
+
+	err := a.apply(ctx, a.config)
+	if err == nil {
+		a.watch(ctx)
+	}
+	a.log.Info("kinglet is stopping: scraping ends, what is buffered is sent", "deadline", a.config.WriterOpt.DrainTimeout.Duration)
+	a.stopInputs()
+	endLate()
+	writing.Wait()
+	endServed()
+	serving.Wait()
+	return errors.Join(err, writerErr, statusErr)
+}
+
+// watch reloads on a hang-up signal and when the tree changes, until ctx ends.
+func (a *agent) watch(ctx context.Context) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	seen := fingerprint(a.config.Dir)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.process.hangups:
+			a.log.Info("reload asked for by signal")
+		case <-tick.C:
+			now := fingerprint(a.config.Dir)
+			if now == seen {
+				continue
+			}
+			a.log.Info("reload: files changed", "configs", a.config.Dir)
+		}
+		seen = fingerprint(a.config.Dir)
+		_ = a.Reload(ctx) // logged and counted there
+	}
+}
+
+// Reload reads the configuration again and applies it if it is sound; if not,
+// all stays as it was, and the error says why.
+func (a *agent) Reload(ctx context.Context) error {
+	cfg, findings, err := conf.Load(a.options.configs, loadOptions(a.options, a.process))
+	logFindings(a.log, findings)
+	if err == nil {
+		err = a.apply(ctx, cfg)
+	}
+	a.metrics.reloaded(err)
+	if err != nil {
+		a.log.Error("reload refused: the configuration before stays in force", "error", err)
+		return err
+	}
+	a.log.Info("configuration applied")
+	return nil
+}
+
+// apply makes cfg the configuration in force: inputs that changed are updated
+// or replaced, the others are left alone. Nothing is touched if an input
+// cannot be built.
+func (a *agent) apply(ctx context.Context, cfg *conf.Config) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return errors.New("kinglet is stopping")
+	}
+	settings := cfg.Settings("kinglet/" + version)
+	unchanged := reflect.DeepEqual(settings, a.config.Settings("kinglet/"+version))
+	fresh := map[string]builtInput{}
+	for _, in := range cfg.Inputs {
+		old := a.running[in.Name]
+		if old != nil && unchanged && sameInstances(old.config, in) {
+			continue
+		}
+		entry, ok := catalog.Lookup(in.Name)
+		if !ok {
+			return fmt.Errorf("input.%s: kinglet has no such input", in.Name)
+		}
+		b := builtInput{update: old != nil && entry.Update != nil, entry: entry}
+		if !b.update {
+			registry, reg := a.reg.fresh()
+			input, err := entry.New(in.Configs(), settings, a.log, reg)
+			if err != nil {
+				return fmt.Errorf("input.%s: %w", in.Name, err)
+			}
+			b.input, b.registry = input, registry
+		}
+		fresh[in.Name] = b
+	}
+	if err := a.applyWriters(cfg); err != nil {
+		return err
+	}
+	for name, old := range a.running {
+		if !slices.ContainsFunc(cfg.Inputs, func(in conf.Input) bool { return in.Name == name }) {
+			a.log.Info("input stops: it is no longer configured", "input", name)
+			a.stop(name, old)
+		}
+	}
+	var faults []error
+	for _, in := range cfg.Inputs {
+		if b, changed := fresh[in.Name]; changed {
+			faults = append(faults, a.replace(ctx, in, b, settings))
+		}
+	}
+	a.config = cfg
+	return errors.Join(faults...)
+}
+
+// builtInput is an input of the new configuration on its way into force.
+type builtInput struct {
+	entry    catalog.Entry
+	update   bool // the running one takes the new configuration over
+	input    inputs.Input
+	registry *prometheus.Registry
+}
+
+// replace puts an input of the new configuration in the place of the old one,
+// if there is one.
+func (a *agent) replace(ctx context.Context, in conf.Input, b builtInput, settings inputs.Settings) error {
+	old := a.running[in.Name]
+	if b.update {
+		if err := b.entry.Update(old.input, in.Configs(), settings); err != nil {
+			return fmt.Errorf("input.%s: %w", in.Name, err)
+		}
+		old.config = in
+		a.log.Info("input updated", "input", in.Name, "instances", len(in.Instances))
+		return nil
+	}
+	if old != nil {
+		a.stop(in.Name, old)
+	}
+	a.reg.put(in.Name, b.registry)
+	a.start(ctx, in, b.input)
+	return nil
+}
+
+// stop ends an input and forgets it.
+func (a *agent) stop(name string, r *runningInput) {
+	r.end()
+	delete(a.running, name)
+	a.reg.put(name, nil)
+}
+
+// start runs an input until it is stopped; ctx ends it too.
+func (a *agent) start(ctx context.Context, in conf.Input, input inputs.Input) {
+	ctx, stop := context.WithCancel(ctx)
+	r := &runningInput{input: input, stop: stop, done: make(chan struct{}), config: in}
+	a.running[in.Name] = r
+	go func() {
+		defer close(r.done)
+		if err := input.Run(ctx, a.pipeline); err != nil && ctx.Err() == nil {
+			a.log.Error("input ended", "input", in.Name, "error", err)
+		}
+	}()
+	a.log.Info("input started", "input", in.Name, "instances", len(in.Instances))
+}
+
+// end stops an input and waits for it.
+func (r *runningInput) end() {
+	r.stop()
+	<-r.done
+}
+
+// stopInputs ends every input, at once, and waits for all.
+func (a *agent) stopInputs() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+	for _, r := range a.running {
+		r.stop()
+	}
+	for _, r := range a.running {
+		<-r.done
+	}
+}
+
+// Targets is every target of every input that reports any.
+func (a *agent) Targets() []inputs.Target {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []inputs.Target
+	for _, r := range a.running {
+		if reporter, ok := r.input.(inputs.Reporter); ok {
+			all = append(all, reporter.Targets()...)
+		}
+	}
+	return all
+}
+
+// Endpoints is every writer.
+func (a *agent) Endpoints() []writer.Status { return a.pipeline.Endpoints() }
+
+var (
+	_ health       = (*agent)(nil)
+	_ kinglet.Sink = (*writer.Pipeline)(nil)
+)
+
+// sameInstances reports whether two inputs are configured alike, wherever in
+// their files that stands.
+func sameInstances(a, b conf.Input) bool { return reflect.DeepEqual(a.Configs(), b.Configs()) }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"time"
+
+	"kinglet/conf"
+)
+
+// options is the command line. Names are Categraf's; one dash and two are
+// equal, as in Go's flag package.
+type options struct {
+	configs  string
+	test     bool
+	inputs   string
+	debug    bool
+	interval int64 // seconds; 0 = as configured
+	version  bool
+}
+
+// defaultDir is the folder that is read without -configs.
+func defaultDir(p process) string {
+	return conf.DefaultDir(func(name string) string {
+		value, _ := p.getenv(name)
+		return value
+	}, isDir)
+}
+
+// parseFlags reads the agent's command line. The error has been printed.
+func parseFlags(args []string, p process) (options, error) {
+	var o options
+	f := flag.NewFlagSet("kinglet", flag.ContinueOnError)
+	f.SetOutput(p.stderr)
+	f.StringVar(&o.configs, "configs", defaultDir(p), "`folder` of config.toml and input.*/; also KINGLET_CONFIGS or CATEGRAF_CONFIGS")
+	f.BoolVar(&o.test, "test", false, "dry run: scrape once, print the samples, send nothing; exit 1 if a target is down")
+	f.StringVar(&o.inputs, "inputs", "", "run only these `inputs`, colon-separated, such as prometheus:self_metrics")
+	f.BoolVar(&o.debug, "debug", false, "log at level debug")
+	f.Int64Var(&o.interval, "interval", 0, "`seconds` between scrapes in place of [global] interval; an input's own interval still wins")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	// Categraf's other flags are taken, so that its command lines keep working.
+	_ = f.Int("debug-level", 0, "accepted for compatibility; no effect")
+	f.Usage = func() {
+		fmt.Fprintf(f.Output(), "kinglet %s scrapes what lives on this node and pushes it by Prometheus remote write.\n\n"+
+			"usage: kinglet [flags]            run the agent\n", version)
+		for _, s := range subcommands() {
+			fmt.Fprintf(f.Output(), "       kinglet %-18s %s\n", s.name, s.help)
+		}
+		fmt.Fprint(f.Output(), "\nflags (one dash or two):\n")
+		f.PrintDefaults()
+	}
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if rest := f.Args(); len(rest) > 0 {
+		fmt.Fprintf(p.stderr, "kinglet: unexpected %q after the flags; see `kinglet help`\n", rest[0])
+		return o, fmt.Errorf("unexpected argument %q", rest[0])
+	}
+	if o.interval < 0 || o.interval > int64(24*time.Hour/time.Second) {
+		fmt.Fprintf(p.stderr, "kinglet: -interval %d: want 0 to 86400 seconds\n", o.interval)
+		return o, fmt.Errorf("interval out of range")
+	}
+	return o, nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// newRegistry holds kinglet's own metrics: what the rooms add, the process and
+// the Go runtime.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kinglet_build_info", Help: "1; the labels say which build this is.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// metricSet gathers the metrics of the program and of the inputs that run. Each
+// input has a registry of its own, which goes when the input goes, so that a
+// reload can start another of the same name.
+type metricSet struct {
+	base *prometheus.Registry
+
+	mu     sync.Mutex // guards inputs
+	inputs map[string]*prometheus.Registry
+}
+
+func newMetricSet() *metricSet {
+	return &metricSet{base: newRegistry(), inputs: map[string]*prometheus.Registry{}}
+}
+
+// Gather collects from all registries; it is what /metrics shows and what
+// input.self_metrics pushes.
+func (m *metricSet) Gather() ([]*dto.MetricFamily, error) {
+	m.mu.Lock()
+	all := prometheus.Gatherers{m.base}
+	for _, r := range m.inputs {
+		all = append(all, r)
+	}
+	m.mu.Unlock()
+	return all.Gather()
+}
+
+// inputRegistry is where one input registers, and what it may gather: all.
+type inputRegistry struct {
+	prometheus.Registerer
+	prometheus.Gatherer
+}
+
+// fresh is an empty registry, not yet part of the set.
+func (m *metricSet) fresh() (*prometheus.Registry, inputRegistry) {
+	r := prometheus.NewRegistry()
+	return r, inputRegistry{Registerer: r, Gatherer: m}
+}
+
+// put makes r the registry of the input of that name; nil removes it.
+func (m *metricSet) put(name string, r *prometheus.Registry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r == nil {
+		delete(m.inputs, name)
+		return
+	}
+	m.inputs[name] = r
+}
+
+// agentMetrics are those of the program itself.
+type agentMetrics struct {
+	reloadOK   prometheus.Gauge
+	reloadTime prometheus.Gauge
+}
+
+func newAgentMetrics(reg prometheus.Registerer) *agentMetrics {
+	m := &agentMetrics{
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kinglet_config_last_reload_successful", Help: "1 if the configuration was applied when it was read last, else 0.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kinglet_config_last_reload_success_timestamp_seconds", Help: "When a configuration was applied last, Unix time.",
+		}),
+	}
+	reg.MustRegister(m.reloadOK, m.reloadTime)
+	m.reloaded(nil)
+	return m
+}
+
+func (m *agentMetrics) reloaded(err error) {
+	if err != nil {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadTime.Set(float64(time.Now().UnixNano()) / 1e9)
+}
+
+// limitMemory tells the garbage collector of the container's memory limit, so
+// that it collects more often before the kernel ends the process.
+func limitMemory(log *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
+	if err != nil {
+		log.Debug("no memory limit found; the garbage collector goes by its default", "error", err)
+		return
+	}
+	log.Debug("memory limit taken over", "bytes", limit)
+}
