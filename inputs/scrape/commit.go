@@ -23,7 +23,6 @@ type column struct {
 // that of this page.
 func (w *walk) commit() []*kinglet.Row {
 	l := w.l
-	w.dropTwins()
 	w.mapEnums()
 	quiet := len(w.fresh) == 0 && w.filled == l.columns()
 	wasAlive := l.alive
@@ -36,7 +35,7 @@ func (w *walk) commit() []*kinglet.Row {
 		for _, p := range l.parts {
 			rows = w.appendRow(rows, p)
 		}
-		l.timed = w.timedNow(nil)
+		l.timed, l.twins = w.timedNow(nil), w.twins
 		w.keepLines(nil)
 		return rows
 	}
@@ -236,19 +235,7 @@ func (r *reshape) patch() {
 		}
 	}
 	l.enums = enums
-	twins := map[int32]int32{}
-	for twin, first := range w.twins {
-		if r.remap[twin] < 0 {
-			r.remap[twin] = r.remap[first] // its line now repeats the first
-			continue
-		}
-		if r.remap[first] >= 0 {
-			twins[r.remap[twin]] = r.remap[first]
-		}
-	}
-	if l.twins = nil; len(twins) > 0 {
-		l.twins = twins
-	}
+	l.twins = w.twins.renumber(r.remap)
 }
 
 // columnsOf lists the columns of a part that are not gone.

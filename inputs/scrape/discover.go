@@ -123,8 +123,13 @@ func (w *walk) take(ref int32, value float64, timeMs int64) int32 {
 	if p := w.l.cfg.PrecisionMs; p > 1 && timeMs != kinglet.NoTime {
 		timeMs -= timeMs % p
 	}
-	if !kinglet.IsAbsent(w.values[ref]) {
-		return w.again(ref, value, timeMs)
+	if w.twins.any() || !kinglet.IsAbsent(w.values[ref]) {
+		column, ok := w.place(ref, timeMs)
+		if !ok {
+			w.duplicates++
+			return ref
+		}
+		ref = column
 	}
 	w.store(ref, value, timeMs)
 	return ref

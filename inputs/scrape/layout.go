@@ -23,8 +23,8 @@ type layout struct {
 	sets     []uint64 // by column: hash of the final label set and kind
 	timed    []bool   // by column: the last sample had its own timestamp; nil = none had
 	enums    []enumColumn
-	twins    map[int32]int32 // column -> first column of the same series (differing timestamps)
-	own      []uint64        // label sets of up and scrape_*, which no page may take
+	twins    twins
+	own      []uint64 // label sets of up and scrape_*, which no page may take
 
 	// alive says that the last scrape was good, so that the columns have a
 	// value that a failure must end.

@@ -1,7 +1,6 @@
 package scrape
 
 import (
-	"maps"
 	"slices"
 
 	"kinglet"
@@ -10,42 +9,112 @@ import (
 // A page may hold a series several times, with different timestamps (RW-124).
 // Each of these samples has a column: the first, and its twins.
 
-// again takes a sample of a series that has one already. Without a timestamp
-// of its own it is a duplicate, which is dropped and counted.
-func (w *walk) again(column int32, value float64, timeMs int64) int32 {
-	w.ensureTimes()
-	if w.taken(column, timeMs) {
-		w.duplicates++
-		return column
-	}
-	for c := range w.twinsOf(column) {
-		if kinglet.IsAbsent(w.values[c]) {
-			w.store(c, value, timeMs)
-			return c
-		}
-	}
-	first := w.firstOf(column)
-	series, set := w.seriesOf(first)
-	twin := w.addFresh(freshSeries{Series: series, set: set})
-	if w.twins = maps.Clone(w.twins); w.twins == nil { // the layout's own stays as it is until commit
-		w.twins = map[int32]int32{}
-	}
-	w.twins[twin] = first
-	w.store(twin, value, timeMs)
-	return twin
+// twins knows the columns that stand for one series. The zero value is empty.
+type twins struct {
+	first map[int32]int32   // twin -> first column
+	group map[int32][]int32 // first column -> all, itself in front
 }
 
-// taken reports whether the series of a column has a sample of that time.
-func (w *walk) taken(column int32, timeMs int64) bool {
-	for c := range w.twinsOf(column) {
-		if !kinglet.IsAbsent(w.values[c]) && w.timeOf(w.times[c]) == w.timeOf(timeMs) {
-			return true
-		}
+// mostTwins bounds the columns of one series; further samples are dropped as
+// duplicates. No page in earnest has more than a few.
+const mostTwins = 64
+
+func (t *twins) any() bool { return len(t.first) > 0 }
+
+func (t *twins) add(twin, first int32) {
+	if t.first == nil {
+		t.first, t.group = map[int32]int32{}, map[int32][]int32{}
 	}
-	return false
+	if len(t.group[first]) == 0 {
+		t.group[first] = []int32{first}
+	}
+	t.first[twin] = first
+	t.group[first] = append(t.group[first], twin)
 }
 
-func (w *walk) timeOf(timeMs int64) int64 {
+// of lists every column of a column's series.
+func (t *twins) of(column int32) []int32 {
+	if first, ok := t.first[column]; ok {
+		return t.group[first]
+	}
+	if group := t.group[column]; group != nil {
+		return group
+	}
+	return []int32{column}
+}
+
+// clone is a copy of a layout's twins, for a walk to add to.
+func (t *twins) clone() twins {
+	var c twins
+	for _, group := range t.group {
+		for _, twin := range group[1:] {
+			c.add(twin, group[0])
+		}
+	}
+	return c
+}
+
+// renumber gives every column its new number; -1 is one that is gone. If the
+// first of a group is gone, the next takes its place, as it does for lines of
+// this page that repeat one.
+func (t *twins) renumber(remap []int32) twins {
+	var next twins
+	for _, group := range t.group {
+		first := int32(-1)
+		for _, old := range group {
+			switch column := remap[old]; {
+			case column < 0:
+			case first < 0:
+				first = column
+			default:
+				next.add(column, first)
+			}
+		}
+		for _, old := range group {
+			if remap[old] < 0 {
+				remap[old] = first
+			}
+		}
+	}
+	return next
+}
+
+// place says which column takes a sample of a series that may have several,
+// and false if it is a duplicate of one that has come already.
+func (w *walk) place(column int32, timeMs int64) (int32, bool) {
+	group := w.twins.of(column)
+	free := int32(-1)
+	for _, c := range group {
+		switch {
+		case kinglet.IsAbsent(w.values[c]):
+			if free < 0 || c == column {
+				free = c
+			}
+		case w.timeOf(c) == w.resolve(timeMs):
+			return column, false
+		}
+	}
+	if free >= 0 {
+		return free, true
+	}
+	if len(group) >= mostTwins {
+		return column, false
+	}
+	series, set := w.seriesOf(group[0])
+	twin := w.addFresh(freshSeries{Series: series, set: set, values: w.enumFor(group[0])})
+	w.twins.add(twin, group[0])
+	return twin, true
+}
+
+// timeOf is the timestamp of the sample in a column.
+func (w *walk) timeOf(column int32) int64 {
+	if w.times == nil {
+		return w.timeMs
+	}
+	return w.resolve(w.times[column])
+}
+
+func (w *walk) resolve(timeMs int64) int64 {
 	if timeMs == kinglet.NoTime {
 		return w.timeMs
 	}
@@ -63,59 +132,21 @@ func (w *walk) seriesOf(column int32) (kinglet.Series, uint64) {
 	return kinglet.Series{Labels: p.shape.AppendLabels(nil, i), Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, w.l.sets[column]
 }
 
-// dropTwins takes back samples that came to stand in a twin, because their
-// line did so last time, though their timestamp is that of another.
-func (w *walk) dropTwins() {
-	if len(w.twins) == 0 {
-		return
+// enumFor is the value map of a column, or nil.
+func (w *walk) enumFor(column int32) map[float64]float64 {
+	if n := w.l.columns(); int(column) >= n {
+		return w.fresh[int(column)-n].values
 	}
-	w.ensureTimes()
-	for _, twin := range slices.Sorted(maps.Keys(w.twins)) {
-		if kinglet.IsAbsent(w.values[twin]) {
-			continue
-		}
-		for c := range w.twinsOf(twin) {
-			if c < twin && !kinglet.IsAbsent(w.values[c]) && w.timeOf(w.times[c]) == w.timeOf(w.times[twin]) {
-				w.values[twin] = kinglet.Absent()
-				w.filled--
-				w.duplicates++
-				break
-			}
-		}
+	i := slices.IndexFunc(w.l.enums, func(e enumColumn) bool { return e.column == column })
+	if i < 0 {
+		return nil
 	}
+	return w.l.enums[i].values
 }
 
 // twinLives reports whether a column's series has a value in another column.
 func (w *walk) twinLives(column int32) bool {
-	if len(w.twins) == 0 {
-		return false
-	}
-	for c := range w.twinsOf(column) {
-		if c != column && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c]) {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *walk) firstOf(column int32) int32 {
-	if first, ok := w.twins[column]; ok {
-		return first
-	}
-	return column
-}
-
-// twinsOf yields every column of a column's series, the first one first.
-func (w *walk) twinsOf(column int32) func(func(int32) bool) {
-	first := w.firstOf(column)
-	return func(yield func(int32) bool) {
-		if !yield(first) || len(w.twins) == 0 {
-			return
-		}
-		for _, twin := range slices.Sorted(maps.Keys(w.twins)) {
-			if w.twins[twin] == first && !yield(twin) {
-				return
-			}
-		}
-	}
+	return slices.ContainsFunc(w.twins.of(column), func(c int32) bool {
+		return c != column && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
+	})
 }

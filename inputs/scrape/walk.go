@@ -62,7 +62,7 @@ type walk struct {
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
 	gone       []bool
-	twins      map[int32]int32
+	twins      twins
 
 	lines index // text -> position in l.lines, or in next from len(l.lines) on; built when needed
 	sets  index // label set -> column; built when needed
@@ -85,7 +85,7 @@ type freshSeries struct {
 
 // begin starts to read a page whose scrape has that timestamp.
 func (l *layout) begin(timeMs int64) *walk {
-	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns()), twins: l.twins, families: len(l.families)}
+	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns()), twins: l.twins.clone(), families: len(l.families)}
 	w.text.w = w
 	fill(w.values)
 	return w
@@ -131,7 +131,7 @@ func (w *walk) checkSampleLimit() error {
 // predicted reads lines for as long as they are the expected ones. This is
 // the hot loop: no allocation, no look-up, no label.
 func (w *walk) predicted(page []byte) []byte {
-	lines, values := w.l.lines, w.values
+	lines, values, simple := w.l.lines, w.values, !w.twins.any()
 	for w.at < len(lines) {
 		e := lines[w.at]
 		n := int(e.size)
@@ -159,13 +159,13 @@ func (w *walk) predicted(page []byte) []byte {
 		if err != nil {
 			break // line says what is wrong
 		}
-		if e.ref >= 0 && timeMs == kinglet.NoTime && kinglet.IsAbsent(values[e.ref]) {
+		if simple && e.ref >= 0 && timeMs == kinglet.NoTime && kinglet.IsAbsent(values[e.ref]) {
 			values[e.ref] = value
 			w.filled++
 			w.scraped++
 		} else {
 			e.ref = w.take(e.ref, value, timeMs)
-			values = w.values
+			values, simple = w.values, !w.twins.any()
 		}
 		page = rest[end+1:]
 		w.number++
