@@ -245,7 +245,7 @@ func tellsStats(t *testing.T, newQueue maker) {
 	q := newQueue(t, 10, nil)
 	start := time.Now()
 	q.Append(block('a', 3))
-	time.Sleep(time.Second) // of the bubble
+	pass(time.Second)
 	q.Append(block('b', 4))
 	s := q.Stats()
 	if s.Blocks != 2 || s.Samples != 7 || s.Bytes < 200 || !s.Oldest.Equal(start) {
@@ -272,3 +272,6 @@ func wakes(t *testing.T, newQueue maker) {
 		t.Errorf("took %v", took)
 	}
 }
+
+// pass lets time go by in a bubble.
+func pass(d time.Duration) { <-time.After(d) }

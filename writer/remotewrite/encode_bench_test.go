@@ -3,6 +3,7 @@ package remotewrite
 import (
 	"cmp"
 	"compress/gzip"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -41,7 +42,7 @@ func pageRow(b *testing.B, file string, sorted bool) *kinglet.Row {
 	parser := textparse.NewPromParser(page, promlabels.NewSymbolTable(), false)
 	for {
 		entry, err := parser.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -105,10 +105,6 @@ func appendVarint(dst []byte, tag byte, x uint64) []byte {
 	return binary.AppendUvarint(append(dst, tag), x)
 }
 
-func appendBytes(dst []byte, tag byte, b []byte) []byte {
-	return append(binary.AppendUvarint(append(dst, tag), uint64(len(b))), b...)
-}
-
 func zigzag(x int64) uint64 { return uint64(x<<1) ^ uint64(x>>63) }
 
 func unzigzag(x uint64) int64 { return int64(x>>1) ^ -int64(x&1) }
