@@ -93,6 +93,14 @@ func TestMessage2(t *testing.T) {
 	v2("RW-25", "up and scrape_* are gauges", typed("up", "gauge", ""), typed("scrape_samples_scraped", "gauge", ""))
 }
 
+// spoken holds if every request was of that version.
+func spoken(message string) Want {
+	if message == "2.0" {
+		return everyRequest(isV2)
+	}
+	return everyRequest(isV1)
+}
+
 func isV2(r Request) error {
 	if !r.V2 {
 		return fmt.Errorf("a 1.0 request, want 2.0")

@@ -119,7 +119,7 @@ func TestStaleMarkers(t *testing.T) {
 			Scrapes: append([]Page{protobufPage(histogramFamily(dto.MetricType_HISTOGRAM, nativeInt()))}, text("n 1\n")...),
 			Job:     Job{Protocols: []string{"PrometheusProto", "PrometheusText0.0.4"}, Native: true}, Features: []string{"native-histograms"},
 			Writer: Writer{Message: message, Native: true},
-			Want: []Want{endsStale("h"), func(w *World) error {
+			Want: []Want{spoken(message), endsStale("h"), func(w *World) error {
 				got, err := w.one("h")
 				if err != nil {
 					return err

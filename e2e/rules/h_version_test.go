@@ -5,6 +5,7 @@ package rules
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"testing"
 )
 
@@ -19,6 +20,15 @@ func TestVersions(t *testing.T) {
 		}
 		return Answer{}
 	}
+	check(t, "RW-74", "a receiver that reports less than was sent is told of in the log", Case{
+		Scrapes: scene, Writer: Writer{Message: "2.0", Rest: Answer{Partial: true}}, Until: rounds(3),
+		Want: []Want{usedV2, func(w *World) error {
+			if !regexp.MustCompile(`(?i)partial|written`).MatchString(w.proc.log.text()) {
+				return fmt.Errorf("the log does not speak of it")
+			}
+			return nil
+		}},
+	})
 	check(t, "RW-75", "1.0 without Written headers is success", Case{
 		Scrapes: scene, Writer: Writer{Message: "1.0", Rest: Answer{Mute: true}}, Until: rounds(3), Want: []Want{noneMissing(3), nothingTwice},
 	})
@@ -30,7 +40,7 @@ func TestVersions(t *testing.T) {
 			}
 			return Answer{}
 		}},
-		Want: []Want{completeAs1(3)},
+		Want: []Want{usedV2, completeAs1(3)},
 	})
 	check(t, "RW-77", "a 2xx with lower counts is success and changes no version", Case{
 		Scrapes: scene, Writer: Writer{Message: "2.0", Rest: Answer{Partial: true}}, Until: rounds(4),
@@ -42,7 +52,7 @@ func TestVersions(t *testing.T) {
 	})
 	check(t, "RW-79", "a partial write with a 5xx is sent again whole", Case{
 		Scrapes: scene, Writer: Writer{Message: "2.0", Answers: []Answer{{Status: 503, Partial: true}, {Status: 500, Partial: true}}}, Until: rounds(3),
-		Want: []Want{retriedUntilTaken, noneMissing(3)},
+		Want: []Want{retriedUntilTaken, noneMissing(3), everyRequest(isV2)},
 	})
 	check(t, "RW-80", "Written headers to a 1.0 request change no version", Case{
 		Scrapes: scene, Writer: Writer{Message: "1.0", Rest: Answer{Header: written}}, Until: rounds(4), Want: []Want{everyRequest(isV1), noneMissing(4)},
@@ -108,4 +118,14 @@ func completeAs1(n int) Want {
 		}
 		return nil
 	}
+}
+
+// usedV2 holds if 2.0 was spoken at all.
+func usedV2(w *World) error {
+	for _, r := range w.requests(0) {
+		if r.V2 {
+			return nil
+		}
+	}
+	return fmt.Errorf("no request was 2.0")
 }

@@ -18,7 +18,7 @@ func TestExemplars(t *testing.T) {
 		scene := func(rule, claim, page string, want ...Want) {
 			check(t, rule, claim+", in "+message, Case{
 				Scrapes: openMetrics(page), Job: Job{Protocols: []string{"OpenMetricsText1.0.0"}},
-				Writer: Writer{Message: message, Exemplars: true}, Features: []string{"exemplars"}, Want: want,
+				Writer: Writer{Message: message, Exemplars: true}, Features: []string{"exemplars"}, Want: append(want, spoken(message)),
 			})
 		}
 		scene("RW-89", "an exemplar without timestamp takes the sample's", "# TYPE m counter\nm_total 1 # {trace_id=\"abc\"} 0.5\n",

@@ -21,7 +21,7 @@ func TestHistograms(t *testing.T) {
 		scene := func(rule, claim string, f *dto.MetricFamily, want ...Want) {
 			check(t, rule, claim+", in "+message, Case{
 				Scrapes: []Page{protobufPage(f)}, Job: nativeJob, Writer: Writer{Message: message, Native: true},
-				Features: []string{"native-histograms"}, Want: want,
+				Features: []string{"native-histograms"}, Want: append(want, spoken(message)),
 			})
 		}
 		ints, floats := histogramFamily(dto.MetricType_HISTOGRAM, nativeInt()), histogramFamily(dto.MetricType_HISTOGRAM, nativeFloat())
@@ -130,7 +130,7 @@ func startTimestamps(t *testing.T) {
 	check(t, "RW-101", "a known start goes with the sample", Case{
 		Scrapes: []Page{protobufPage(createdCounter(start))}, Job: Job{Protocols: []string{"PrometheusProto"}},
 		Writer: Writer{Message: "2.0"}, Features: []string{"start-timestamps"},
-		Want: []Want{values("c_total", 5), everySample(func(s Sample) error {
+		Want: []Want{spoken("2.0"), values("c_total", 5), everySample(func(s Sample) error {
 			if s.Get("__name__") == "c_total" && s.Start != start {
 				return fmt.Errorf("start %d, want %d", s.Start, int64(start))
 			}
@@ -139,7 +139,7 @@ func startTimestamps(t *testing.T) {
 	})
 	check(t, "RW-102", "no start is invented", Case{
 		Scrapes: text("# TYPE c_total counter\nc_total 5\n"), Writer: Writer{Message: "2.0"}, Features: []string{"start-timestamps"},
-		Want: []Want{values("c_total", 5), everySample(func(s Sample) error {
+		Want: []Want{spoken("2.0"), values("c_total", 5), everySample(func(s Sample) error {
 			if s.Start != 0 {
 				return fmt.Errorf("start %d", s.Start)
 			}
@@ -149,7 +149,7 @@ func startTimestamps(t *testing.T) {
 	check(t, "RW-102", "no start lies after its sample", Case{
 		Scrapes: []Page{protobufPage(createdCounter(start))}, Job: Job{Protocols: []string{"PrometheusProto"}},
 		Writer: Writer{Message: "2.0"}, Features: []string{"start-timestamps"},
-		Want: []Want{values("c_total", 5), everySample(func(s Sample) error {
+		Want: []Want{spoken("2.0"), values("c_total", 5), everySample(func(s Sample) error {
 			if s.Start > s.T {
 				return fmt.Errorf("start %d after %d", s.Start, s.T)
 			}
