@@ -87,13 +87,6 @@ func newAgent(cfg *conf.Config, o options, p process, log *slog.Logger) (*agent,
 
 // run owns everything that the agent starts.
 func (a *agent) run(ctx context.Context) error {
-	var status *statusServer
-	if address := a.config.Serve.Listen; address != "" {
-		var err error
-		if status, err = listenStatus(address, a, a.reg, a.log); err != nil {
-			return err
-		}
-	}
 	a.log.Info("kinglet starts", "version", version, "configs", a.config.Dir, "hostname", a.config.Global.Hostname,
 		"writers", len(a.config.Writers), "listen", a.config.Serve.Listen)
 
@@ -106,7 +99,8 @@ func (a *agent) run(ctx context.Context) error {
 	var writing, serving sync.WaitGroup
 	var writerErr, statusErr error
 	writing.Go(func() { writerErr = a.pipeline.Run(late) })
-	if status != nil {
+	if address := a.config.Serve.Listen; address != "" {
+		status := &statusServer{address: address, handler: statusHandler(a, a.reg), log: a.log}
 		serving.Go(func() { statusErr = status.Run(served) })
 	}
 

@@ -280,11 +280,6 @@ func TestStopSendsWhatIsBuffered(t *testing.T) {
 }
 
 func TestBadStartsSayWhyInOneLine(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
 	for _, tt := range []struct {
 		name  string
 		args  []string
@@ -299,7 +294,6 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 		{"no config.toml", []string{}, map[string]string{"other.toml": ""}, exitFailure, "config.toml"},
 		{"bad TOML", []string{}, map[string]string{"config.toml": "[global\n"}, exitFailure, "config.toml:1"},
 		{"unset variable", []string{}, map[string]string{"config.toml": "[global]\nhostname = \"$NOBODY\"\n"}, exitFailure, "NOBODY"},
-		{"address taken", []string{}, map[string]string{"config.toml": "[serve]\nlisten = \"" + taken.Addr().String() + "\"\n"}, exitFailure, "change [serve] listen"},
 		{"log that cannot be written", []string{}, map[string]string{"config.toml": "[log]\nfile_name = \"/proc/none/x\"\n"}, exitFailure, "change [log] file_name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -315,5 +309,26 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 				t.Errorf("stderr %q does not say %q", k.stderr.String(), tt.want)
 			}
 		})
+	}
+}
+
+func TestTakenAddressCostsThePagesAboutSamplesNotTheSamples(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	target := node(t, func() string { return "a 1\n" })
+	remote := newStore(t)
+	k := start(t, "-configs", tree(t, map[string]string{
+		"config.toml":               mainConfig(taken.Addr().String(), remote.URL),
+		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
+	}))
+	eventually(t, "the page's series arrives", func() bool {
+		_, ok := remote.value("a{agent_hostname=\"node-1\",instance=\"" + target.URL + "/metrics\"}")
+		return ok
+	})
+	if code := k.end(); code != exitOK || !strings.Contains(k.stderr.String(), "change [serve] listen") {
+		t.Errorf("exit code %d, and the log says %s", code, k.stderr)
 	}
 }

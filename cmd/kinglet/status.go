@@ -33,45 +33,70 @@ type health interface {
 // statusServer answers /metrics, /-/healthy, /-/ready, /-/reload, /targets and
 // /debug/pprof on one listener.
 type statusServer struct {
-	listener net.Listener
-	server   *http.Server
+	address string
+	handler http.Handler
+	log     *slog.Logger
 }
 
-// listenStatus binds address; nothing is answered before Run.
-func listenStatus(address string, h health, reg prometheus.Gatherer, log *slog.Logger) (*statusServer, error) {
-	l, err := net.Listen("tcp", address)
+// bindInterval is the wait between tries to bind an address that is taken: by
+// the kinglet that is being replaced on the same host's network, for one.
+const bindInterval = 5 * time.Second
+
+// Run answers until ctx ends, then lets running answers finish for a second.
+// While the address cannot be had it tries again: samples are worth more than
+// the pages about them.
+func (s *statusServer) Run(ctx context.Context) error {
+	listener, err := s.bind(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listen for health and metrics: %w; change [serve] listen, or set it to \"\" to go without", err)
+		return nil // ctx ended first
 	}
-	return &statusServer{listener: l, server: &http.Server{
-		Handler:           statusHandler(h, reg),
+	server := &http.Server{
+		Handler:           s.handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a CPU profile takes 30 s
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}, nil
-}
-
-// Run answers until ctx ends, then lets running answers finish for a second.
-func (s *statusServer) Run(ctx context.Context) error {
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
 	done := make(chan error, 1)
-	go func() { done <- s.server.Serve(s.listener) }()
+	go func() { done <- server.Serve(listener) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve health and metrics: %w", err)
 	case <-ctx.Done():
 	}
 	// The drain must outlive ctx, which has ended.
-	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	err := s.server.Shutdown(last)
+	err = server.Shutdown(last)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.server.Close()
+		err = server.Close()
 	}
 	<-done
 	return err
+}
+
+// bind returns a listener, or ctx's error.
+func (s *statusServer) bind(ctx context.Context) (net.Listener, error) {
+	var config net.ListenConfig
+	for said := false; ; {
+		listener, err := config.Listen(ctx, "tcp", s.address)
+		if err == nil {
+			s.log.Info("health and metrics are served", "listen", listener.Addr().String())
+			return listener, nil
+		}
+		if !said && ctx.Err() == nil {
+			said = true
+			s.log.Error("health and metrics are not served until the address can be had: change [serve] listen, or set it to \"\" to go without",
+				"error", err, "retry_every", bindInterval)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(bindInterval):
+		}
+	}
 }
 
 func statusHandler(h health, reg prometheus.Gatherer) http.Handler {
