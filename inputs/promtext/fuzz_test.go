@@ -2,6 +2,7 @@ package promtext
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 )
@@ -18,7 +19,7 @@ func checkAgainstPrometheus(t *testing.T, page []byte) {
 		return // difference 2
 	}
 	if (err == nil) != (wantErr == nil) {
-		t.Fatalf("error %v, Prometheus has %v, of page %.300q", err, wantErr, page)
+		t.Fatalf("error %v, Prometheus has %v, of page %.3000q", err, wantErr, page)
 	}
 	if err == nil {
 		compareSamples(t, got, want)
@@ -72,7 +73,7 @@ func checkOpenMetrics(t *testing.T, page []byte) {
 		return // differences 2 and 8
 	}
 	if (err == nil) != (wantErr == nil) {
-		t.Fatalf("error %v, Prometheus has %v, of page %.300q", err, wantErr, page)
+		t.Fatalf("error %v, Prometheus has %v, of page %.3000q", err, wantErr, page)
 	}
 	if err == nil {
 		unescapeExemplars(want)
@@ -92,4 +93,39 @@ func FuzzOpenMetrics(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(checkOpenMetrics)
+}
+
+// checkProto reads a protobuf page with both parsers.
+func checkProto(t *testing.T, page []byte) {
+	t.Helper()
+	if mixesForms(page) {
+		return // difference 14
+	}
+	for _, classicToo := range []bool{false, true} {
+		got, err := collect(page, Protobuf, Options{ClassicToo: classicToo})
+		want, wantErr := protoOracle(page, classicToo)
+		if err != nil && wantErr == nil && oddWire(err) {
+			return // difference 13
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("error %v, Prometheus has %v, of page %.3000q", err, wantErr, page)
+		}
+		if err == nil {
+			dropFaultyExemplars(want)
+			compareSamples(t, got, want)
+		}
+	}
+}
+
+func FuzzProto(f *testing.F) {
+	for page := strange(f); len(page) > 0; { // each message by itself
+		length, width := varint(page)
+		f.Add(page[:width+int(length)])
+		page = page[width+int(length):]
+	}
+	soup := protoSoup{Rand: rand.New(rand.NewPCG(9, 10))}
+	for range 100 {
+		f.Add(soup.page(f))
+	}
+	f.Fuzz(checkProto)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
@@ -46,6 +49,27 @@ import (
 //  8. OpenMetrics timestamps beyond int64 milliseconds: Prometheus converts
 //     them to whatever the processor gives. Here the line is refused.
 //     See hugeTime.
+//  9. NaN in protobuf: Prometheus keeps its bits, so that a target can send
+//     the stale marker. Here it becomes the one quiet NaN (RW-38). See sameFloat.
+//  10. A start of exactly 0 in protobuf: Prometheus calls it unknown. Here it is
+//     1, as a true 0 is to be (RW-101). See sameStart.
+//  11. A second native histogram of a family: Prometheus begins with the exemplar
+//     where it stopped in the one before, and so leaves some out. Here all are
+//     given. See sameExemplars.
+//  12. An untyped metric without a value in protobuf, which is 0: Prometheus gives
+//     the value of the untyped metric before. See sameValue.
+//  13. Groups, which protobuf has given up, and packed numbers that reach beyond
+//     their field: Prometheus skips and reads them. Here the page is refused. So
+//     are native histograms with a bucket whose index does not fit 32 bits, with a
+//     negative one that reducing the schema would hide, or with spans that do not
+//     fit the buckets; the last Prometheus checks for the first metric of a family
+//     only, and may panic on others. See oddWire and protoOracle.
+//  14. A family with both native and classic histograms: Prometheus takes some for
+//     the other form. Here each is read as what it is. Such pages are not
+//     compared. See mixesForms.
+//  15. A native histogram with empty spans, or whose schema was reduced: Prometheus
+//     may leave spans that touch apart. Here they are joined; the buckets are the same. See
+//     checkedHistogram.
 
 // textOracle is collect done by Prometheus' parser.
 func textOracle(page []byte, contentType string) ([]kept, error) {
@@ -54,6 +78,17 @@ func textOracle(page []byte, contentType string) ([]kept, error) {
 		return nil, err
 	}
 	return drain(p, false)
+}
+
+// protoOracle is collect for protobuf done by Prometheus' parser. A panic of it
+// is an error here.
+func protoOracle(page []byte, classicToo bool) (out []kept, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return drain(textparse.NewProtobufParser(page, false, classicToo, false, false, labels.NewSymbolTable()), true)
 }
 
 // drain reads all samples. Asking for starts changes what an OpenMetrics
@@ -77,6 +112,9 @@ func drain(p textparse.Parser, starts bool) ([]kept, error) {
 			var ints *histogram.Histogram
 			var floats *histogram.FloatHistogram
 			_, timeMs, ints, floats = p.Histogram()
+			if err := checkedHistogram(ints, floats); err != nil {
+				return nil, err
+			}
 			k.Histogram = fromPrometheus(ints, floats)
 		} else {
 			_, timeMs, k.Value = p.Series()
@@ -118,6 +156,26 @@ func checkedLabels(lset labels.Labels) ([]kinglet.Label, error) {
 	return out, nil
 }
 
+// checkedHistogram does what the scrape loop and the database of Prometheus do
+// with native histograms.
+func checkedHistogram(ints *histogram.Histogram, floats *histogram.FloatHistogram) error {
+	if h := ints; h != nil {
+		if histogram.IsExponentialSchemaReserved(h.Schema) && h.Schema > histogram.ExponentialSchemaMax {
+			if err := h.ReduceResolution(histogram.ExponentialSchemaMax); err != nil {
+				return err
+			}
+		}
+		return h.Compact(0).Validate()
+	}
+	h := floats
+	if histogram.IsExponentialSchemaReserved(h.Schema) && h.Schema > histogram.ExponentialSchemaMax {
+		if err := h.ReduceResolution(histogram.ExponentialSchemaMax); err != nil {
+			return err
+		}
+	}
+	return h.Compact(0).Validate()
+}
+
 func fromExemplar(e exemplar.Exemplar, sampleMs int64) kinglet.Exemplar {
 	out := kinglet.Exemplar{Value: e.Value, TimestampMs: sampleMs}
 	if e.HasTs {
@@ -157,19 +215,22 @@ func fromPrometheus(ints *histogram.Histogram, floats *histogram.FloatHistogram)
 func compareSamples(t *testing.T, got, want []kept) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Fatalf("%d samples, Prometheus has %d", len(got), len(want))
+		t.Fatalf("%d samples, Prometheus has %d:\n%v\n%v", len(got), len(want), got, want)
 	}
 	for i := range got {
 		g, w := got[i], want[i]
 		if !slices.EqualFunc(g.Labels, w.Labels, sameLabel) {
 			t.Fatalf("sample %d is of %q\nPrometheus has %q", i, g.Labels, w.Labels)
 		}
-		if math.Float64bits(g.Value) != math.Float64bits(w.Value) || g.TimestampMs != w.TimestampMs || g.StartMs != w.StartMs {
+		if !sameValue(g, w) || g.TimestampMs != w.TimestampMs || !sameStart(g.StartMs, w.StartMs) {
 			t.Fatalf("%q: %x at %d since %d\nPrometheus has %x at %d since %d", g.Labels,
 				math.Float64bits(g.Value), g.TimestampMs, g.StartMs, math.Float64bits(w.Value), w.TimestampMs, w.StartMs)
 		}
-		if !slices.EqualFunc(g.Exemplars, w.Exemplars, sameExemplar) {
+		if !sameExemplars(g, w) {
 			t.Fatalf("%q: exemplars %v\nPrometheus has %v", g.Labels, g.Exemplars, w.Exemplars)
+		}
+		if diff := gocmp.Diff(w.Histogram, g.Histogram, cmpopts.EquateEmpty(), gocmp.Comparer(sameFloat)); diff != "" {
+			t.Fatalf("%q: - Prometheus, + kinglet: %s", g.Labels, diff)
 		}
 	}
 }
@@ -190,8 +251,35 @@ func sameNumber(g, w kinglet.Label) bool {
 // trimName is difference 4.
 func trimName(name string) string { return strings.TrimLeft(name, " \t") }
 
+// sameValue is difference 12.
+func sameValue(g, w kept) bool {
+	return sameFloat(g.Value, w.Value) || g.Value == 0 && g.Meta != nil && g.Meta.Type == kinglet.TypeUnknown
+}
+
+// sameFloat is difference 9.
+func sameFloat(a, b float64) bool {
+	return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
+}
+
+// sameStart is difference 10.
+func sameStart(g, w int64) bool { return g == w || g == 1 && w == 0 }
+
+// sameExemplars is difference 11.
+func sameExemplars(g, w kept) bool {
+	if skip := len(g.Exemplars) - len(w.Exemplars); g.Histogram != nil && skip > 0 {
+		return slices.EqualFunc(g.Exemplars[skip:], w.Exemplars, sameExemplar)
+	}
+	return slices.EqualFunc(g.Exemplars, w.Exemplars, sameExemplar)
+}
+
+// oddWire is difference 13, seen from our side.
+func oddWire(err error) bool {
+	fault, ok := errors.AsType[*SyntaxError](err)
+	return ok && slices.Contains([]string{protoWanted, indexWanted, negativeWanted, spansWanted}, fault.Problem)
+}
+
 func sameExemplar(g, w kinglet.Exemplar) bool {
-	return math.Float64bits(g.Value) == math.Float64bits(w.Value) && g.TimestampMs == w.TimestampMs && slices.Equal(g.Labels, w.Labels)
+	return sameFloat(g.Value, w.Value) && g.TimestampMs == w.TimestampMs && slices.Equal(g.Labels, w.Labels)
 }
 
 // unescapeExemplars is difference 6. It also sorts: resolved names may stand in
@@ -244,6 +332,29 @@ func breaksInQuotes(page []byte) bool {
 	for line := range bytes.SplitSeq(page, []byte("\n")) {
 		line = bytes.TrimLeft(line, " \t")
 		if bytes.Count(bytes.ReplaceAll(bytes.ReplaceAll(line, []byte(`\\`), nil), []byte(`\"`), nil), []byte(`"`))%2 == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// mixesForms is difference 14.
+func mixesForms(page []byte) bool {
+	for len(page) > 0 {
+		length, width := varint(page)
+		if page = page[width:]; width == 0 || length > uint64(len(page)) {
+			return false
+		}
+		var f protoFamily
+		f.decode(page[:length])
+		page = page[length:]
+		forms := map[bool]bool{}
+		for _, metric := range f.metrics {
+			var m protoMetric
+			m.decode(metric)
+			forms[m.histogram.native()] = true
+		}
+		if f.typ >= protoHistogramType && len(forms) > 1 {
 			return true
 		}
 	}

@@ -14,6 +14,12 @@ const (
 	reservedSchema = 52
 )
 
+const (
+	indexWanted    = "want bucket indexes of a native histogram that fit 32 bits"
+	spansWanted    = "want spans of a native histogram that fit its buckets"
+	negativeWanted = "want a native histogram without negative counts"
+)
+
 // native reports whether the message has a native form (RW-100).
 func (h *protoHistogram) native() bool {
 	return len(h.positive.spans) > 0 || len(h.negative.spans) > 0 || h.zeroThreshold > 0 || h.zeroCount > 0
@@ -85,7 +91,7 @@ func (h *protoHistogram) build(gauge bool) (*kinglet.Histogram, string) {
 func (h *protoHistogram) buildFloat(out *kinglet.Histogram, shift int) string {
 	out.Float, out.CountFloat, out.ZeroCountFloat = true, h.countFloat, h.zeroCountFloat
 	if h.countFloat < 0 || h.zeroCountFloat < 0 {
-		return "want a native histogram without negative counts"
+		return negativeWanted
 	}
 	positive, problem := compact(h.positive.spans, h.positive.counts, shift)
 	if problem != "" {
@@ -126,6 +132,7 @@ type side[N int64 | float64] struct {
 	spans  []kinglet.Span
 	counts []N
 	total  N
+	last   int64 // index of the last bucket
 }
 
 // compact checks that spans and counts fit (RW-96), leaves out the empty
@@ -134,54 +141,51 @@ type side[N int64 | float64] struct {
 func compact[N int64 | float64](spans []kinglet.Span, counts []N, shift int) (side[N], string) {
 	var out side[N]
 	var described uint64
-	for i, span := range spans {
+	for _, span := range spans {
 		described += uint64(span.Length)
-		if i > 0 && span.Offset < 0 {
-			return out, "want spans of a native histogram that do not overlap"
-		}
 	}
 	if described != uint64(len(counts)) {
-		return out, "want spans of a native histogram that fit its buckets"
+		return out, spansWanted
 	}
-	var index, last int64 // of the bucket in hand; of the one put out last
-	next := 0
+	var index int64                // of the bucket in hand
+	before := int64(math.MinInt64) // index of the last one that was not empty
 	for _, span := range spans {
 		index += int64(span.Offset)
-		for range span.Length {
-			count := counts[next]
-			next++
-			if count < 0 {
-				return out, "want a native histogram without negative counts"
-			}
-			if count != 0 {
-				out.add(wider(index, shift), &last, count)
-				if last != int64(int32(last)) {
-					return out, "want a native histogram whose buckets are within the range of a float64"
-				}
+		for _, count := range counts[:span.Length] {
+			switch {
+			case count < 0:
+				return out, negativeWanted
+			case count != 0 && index <= before:
+				return out, "want spans of a native histogram that do not overlap"
+			case count != 0 && index != int64(int32(index)):
+				return out, indexWanted
+			case count != 0:
+				out.add(wider(index, shift), count)
+				before = index
 			}
 			index++
 		}
+		counts = counts[span.Length:]
 	}
 	return out, ""
 }
 
 // add puts a bucket behind those there are.
-func (s *side[N]) add(index int64, last *int64, count N) {
+func (s *side[N]) add(index int64, count N) {
 	s.total += count
-	if len(s.spans) > 0 && index == *last {
-		s.counts[len(s.counts)-1] += count
-		return
-	}
 	switch {
 	case len(s.spans) == 0:
 		s.spans = append(s.spans, kinglet.Span{Offset: int32(index), Length: 1})
-	case index == *last+1:
+	case index == s.last:
+		s.counts[len(s.counts)-1] += count
+		return
+	case index == s.last+1:
 		s.spans[len(s.spans)-1].Length++
 	default:
-		s.spans = append(s.spans, kinglet.Span{Offset: int32(index - *last - 1), Length: 1})
+		s.spans = append(s.spans, kinglet.Span{Offset: int32(index - s.last - 1), Length: 1})
 	}
 	s.counts = append(s.counts, count)
-	*last = index
+	s.last = index
 }
 
 // wider is the bucket that holds the bucket of that index when each is 2^shift
