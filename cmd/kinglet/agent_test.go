@@ -179,6 +179,8 @@ func mainConfig(listen, writeURL string) string {
 [global]
 hostname = "$HOSTNAME"
 interval = "100ms"
+[log]
+file_name = "stderr"
 [serve]
 listen = %q
 [writer_opt]

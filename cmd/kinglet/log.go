@@ -25,10 +25,10 @@ func openLog(c conf.Log, debug bool, p process, forceTo io.Writer) (*slog.Logger
 	out, closer := forceTo, io.Closer(noCloser{})
 	switch {
 	case out != nil:
-	case c.FileName == "" || c.FileName == "stderr":
-		out = p.stderr
-	case c.FileName == "stdout":
+	case c.FileName == "" || c.FileName == "stdout":
 		out = p.stdout
+	case c.FileName == "stderr":
+		out = p.stderr
 	default:
 		// Opened once by hand, so that a path that cannot be written is said
 		// at the start and not swallowed at the first line.
