@@ -1,0 +1,287 @@
+package scrape
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinglet"
+	"kinglet/conf/httpclient"
+)
+
+// collector keeps what is pushed, push by push.
+type collector struct {
+	mu     sync.Mutex
+	pushes [][]*kinglet.Row
+}
+
+func (c *collector) Push(_ context.Context, rows ...*kinglet.Row) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pushes = append(c.pushes, rows)
+	return nil
+}
+
+// take returns what was pushed since the last call.
+func (c *collector) take() [][]*kinglet.Row {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.pushes
+	c.pushes = nil
+	return taken
+}
+
+func newManager(t *testing.T) *Manager {
+	t.Helper()
+	m, err := NewManager("test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func httpTarget(t *testing.T, url string, cfg httpclient.Config) Target {
+	t.Helper()
+	client, err := httpclient.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return Target{
+		Key: url, URL: url, Client: client, Page: testPage(1000),
+		Interval: 15 * time.Second, Timeout: 5 * time.Second, UserAgent: "kinglet/test", BodySizeLimit: 1 << 20,
+	}
+}
+
+// scrapeOnce scrapes a target one time and returns the samples, without their
+// timestamps, and the target's state.
+func scrapeOnce(t *testing.T, target Target) (lines []string, message string) {
+	t.Helper()
+	m, out := newManager(t), &collector{}
+	m.Update([]Target{target})
+	if _, err := m.Once(t.Context(), out); err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range out.take() {
+		for _, line := range rowLines(t, rows) {
+			lines = append(lines, line[:strings.LastIndex(line, " @")])
+		}
+	}
+	return lines, m.Targets()[0].Error
+}
+
+func TestGoodAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		serve http.HandlerFunc
+		want  []string
+	}{
+		{"a page", text("m 1\n"), []string{`{__name__="m",instance="i"} 1`}},
+		{"a page without its last line feed", text("m 1"), []string{`{__name__="m",instance="i"} 1`}},
+		{"CRLF", text("m 1\r\nn 2\r\n"), []string{`{__name__="m",instance="i"} 1`, `{__name__="n",instance="i"} 2`}},
+		{"an empty page of no type", func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil }, nil},
+		{"no Content-Type is text", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			io.WriteString(w, "m 1\n")
+		}, []string{`{__name__="m",instance="i"} 1`}},
+		{"gzip, though not asked for", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", "text/plain")
+			zip := gzip.NewWriter(w)
+			io.WriteString(zip, "m 1\n")
+			zip.Close()
+		}, []string{`{__name__="m",instance="i"} 1`}},
+		{"OpenMetrics", typed("application/openmetrics-text; version=1.0.0", "# TYPE m counter\nm_total 1 2.5\n# EOF\n"),
+			[]string{`{__name__="m_total",instance="i"} 1`}},
+		{"a line longer than the window", text("m{a=\"" + strings.Repeat("x", 200_000) + "\"} 1\nn 2\n"),
+			[]string{`{__name__="m",a="` + strings.Repeat("x", 200_000) + `",instance="i"} 1`, `{__name__="n",instance="i"} 2`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(tt.serve)
+			defer server.Close()
+			got, message := scrapeOnce(t, httpTarget(t, server.URL, httpclient.Config{}))
+			want := append([]string{`{__name__="up",instance="i"} 1`}, tt.want...)
+			if message != "" || !sameLines(got, want) {
+				t.Errorf("error %q, got %.300v, want %.300v", message, got, want)
+			}
+		})
+	}
+}
+
+func TestBadAnswersGiveUpZeroAndSayWhy(t *testing.T) {
+	stop := make(chan struct{})
+	defer close(stop)
+	for _, tt := range []struct {
+		name  string
+		serve http.HandlerFunc
+		edit  func(*Target)
+		want  string
+	}{
+		{"a bad line", text("m 1\nn one\no 3\n"), nil, `line 2: `},
+		{"another status, with its body", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no\nmetrics "+strings.Repeat("x", 1<<20), http.StatusServiceUnavailable)
+		}, nil, "status 503 Service Unavailable: no metrics xxx"},
+		{"a status that does not exist", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, nil, "status 999"},
+		{"a success that is no page", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, nil, "status 204"},
+		{"another type", typed("text/html", "<html>"), nil, `Content-Type "text/html" is no format of metrics: want text/plain`},
+		{"a body shorter than it says", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.Header().Set("Content-Type", "text/plain")
+			io.WriteString(w, "m 1\n")
+		}, nil, "the target closed the connection too early"},
+		{"no answer", func(_ http.ResponseWriter, r *http.Request) { wait(r, stop) },
+			func(t *Target) { t.Timeout = 50 * time.Millisecond }, "timeout after 50ms while waiting for the answer"},
+		{"a body that stops", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			io.WriteString(w, "m 1\n")
+			w.(http.Flusher).Flush()
+			wait(r, stop)
+		}, func(t *Target) { t.Timeout = 50 * time.Millisecond }, "timeout after 50ms while reading the body"},
+		{"an endless body", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			for i := 0; r.Context().Err() == nil; i++ {
+				fmt.Fprintf(w, "m{a=\"%d\"} 1\n", i)
+			}
+		}, nil, "body_size_limit: the page has more than 1048576 bytes"},
+		{"an endless line", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			for r.Context().Err() == nil {
+				io.WriteString(w, strings.Repeat("x", 4096))
+			}
+		}, func(t *Target) { t.BodySizeLimit = 0 }, "line 1: the line is longer than 1048576 bytes"},
+		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", "text/plain")
+			zip := gzip.NewWriter(w)
+			for range 64 {
+				io.WriteString(zip, strings.Repeat("#\n", 1<<19))
+			}
+			zip.Close()
+		}, nil, "body_size_limit: the page has more than 1048576 bytes"},
+		{"gzip that is none", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", "text/plain")
+			io.WriteString(w, "m 1\n")
+		}, nil, "gzip: "},
+		{"too many samples", text("m 1\nm 1\nn 1\no 1\n"), func(t *Target) { t.Page.SampleLimit = 2 }, "sample_limit: 3 samples, want at most 2"},
+		{"too many labels", text("m{a=\"1\"} 1\n"), func(t *Target) { t.Page.LabelLimit = 2 }, "label_limit: m has 3 labels, want at most 2"},
+		{"a long label name", text("m{abcdefghi=\"1\"} 1\n"), func(t *Target) { t.Page.LabelNameLengthLimit = 8 },
+			"label_name_length_limit: label abcdefghi has a name of 9 bytes, want at most 8"},
+		{"a long label value", text("m{a=\"12345\"} 1\n"), func(t *Target) { t.Page.LabelValueLengthLimit = 4 },
+			"label_value_length_limit: label a has a value of 5 bytes, want at most 4"},
+		{"too many targets", text("m 1\n"), func(t *Target) { t.Refused = TargetLimit(3, 2) }, "target_limit: 3 targets, want at most 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(tt.serve)
+			defer server.Close()
+			target := httpTarget(t, server.URL, httpclient.Config{})
+			if tt.edit != nil {
+				tt.edit(&target)
+			}
+			got, message := scrapeOnce(t, target)
+			if !strings.Contains(message, tt.want) || len(message) > 600 {
+				t.Errorf("the error is %q, want %q", message, tt.want)
+			}
+			if !sameLines(got, []string{`{__name__="up",instance="i"} 0`}) {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	server := httptest.NewServer(text(""))
+	server.Close()
+	_, message := scrapeOnce(t, httpTarget(t, server.URL+"/?token=secret", httpclient.Config{}))
+	if !strings.Contains(message, "connection refused") || strings.Contains(message, "secret") {
+		t.Errorf("the error is %q", message)
+	}
+}
+
+func TestLenientSkipsBadLines(t *testing.T) {
+	server := httptest.NewServer(text("m 1\nn one\no 3\nbad{\n"))
+	defer server.Close()
+	target := httpTarget(t, server.URL, httpclient.Config{})
+	target.Page.Lenient = true
+	got, message := scrapeOnce(t, target)
+	want := []string{`{__name__="m",instance="i"} 1`, `{__name__="o",instance="i"} 3`, `{__name__="up",instance="i"} 1`}
+	if message != "" || !sameLines(got, want) {
+		t.Errorf("error %q, got %v", message, got)
+	}
+}
+
+func TestThePagesOwnUpIsLeftOut(t *testing.T) {
+	server := httptest.NewServer(text("up 7\nup{a=\"b\"} 8\nup 9\n"))
+	defer server.Close()
+	got, _ := scrapeOnce(t, httpTarget(t, server.URL, httpclient.Config{}))
+	if want := []string{`{__name__="up",a="b",instance="i"} 8`, `{__name__="up",instance="i"} 1`}; !sameLines(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestWhatIsAskedFor(t *testing.T) {
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
+	defer server.Close()
+	target := httpTarget(t, server.URL, httpclient.Config{BearerToken: "t"})
+	target.Timeout = 500 * time.Millisecond
+	scrapeOnce(t, target)
+	for name, want := range map[string]string{
+		"User-Agent":                          "kinglet/test",
+		"X-Prometheus-Scrape-Timeout-Seconds": "0.5",
+		"Accept-Encoding":                     "identity", // the target is on this node
+		"Accept":                              acceptText,
+		"Authorization":                       "Bearer t",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
+		}
+	}
+	if sameNode("http://192.0.2.1/metrics") || !sameNode("http://[::1]:80/") || !sameNode("http://localhost/") {
+		t.Error("this node is not told from others")
+	}
+}
+
+func text(page string) http.HandlerFunc { return typed("text/plain; version=0.0.4", page) }
+
+func typed(contentType, page string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		io.WriteString(w, page)
+	}
+}
+
+// wait ends with the request or the test.
+func wait(r *http.Request, stop <-chan struct{}) {
+	select {
+	case <-r.Context().Done():
+	case <-stop:
+	}
+}
+
+// sameLines compares without order.
+func sameLines(a, b []string) bool {
+	count := map[string]int{}
+	for _, line := range a {
+		count[line]++
+	}
+	for _, line := range b {
+		count[line]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
