@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // recordedPage reads a page of a real cluster, as served: name is kube-proxy,
@@ -91,10 +92,13 @@ type exposed struct {
 	Ms     int64 // its own timestamp, 0 if it has none
 }
 
-// parsePage reads a page with Prometheus' parser, series by key.
+// parsePage reads a page with Prometheus' parsers, series by key. The labels
+// are those of the page, letter by letter: the page's parser alone would write
+// le="10" as le="10.0".
 func parsePage(t *testing.T, page string) map[string]exposed {
 	t.Helper()
 	samples := map[string]exposed{}
+	series := parser.NewParser(parser.Options{})
 	p := textparse.NewPromParser([]byte(page), labels.NewSymbolTable(), false)
 	for {
 		entry, err := p.Next()
@@ -107,9 +111,11 @@ func parsePage(t *testing.T, page string) map[string]exposed {
 		if entry != textparse.EntrySeries {
 			continue
 		}
-		_, ms, value := p.Series()
-		var ls labels.Labels
-		p.Labels(&ls)
+		text, ms, value := p.Series()
+		ls, err := series.ParseMetric(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
 		e := exposed{Labels: map[string]string{}, Value: value}
 		ls.Range(func(l labels.Label) {
 			if l.Value != "" { // an empty label is none

@@ -48,7 +48,7 @@ type receiver struct {
 	flush string // URL that makes what was written visible; "" = it is at once
 
 	// exact says that it keeps every bit of a value. VictoriaMetrics stores
-	// decimal numbers of about 16 digits, and no NaN.
+	// decimal numbers of 12 digits or more, and no NaN.
 	exact bool
 }
 

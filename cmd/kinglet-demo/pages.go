@@ -24,7 +24,7 @@ const (
 	recordedGap = 15 * time.Second
 	// stillDoubling is how long a counter that stood still between the
 	// recordings takes to double, so that every rate has something to show.
-	stillDoubling = 10 * time.Minute
+	stillDoubling = time.Minute
 	// gaugeSwing is how long a gauge takes from one recorded value to the
 	// other and back.
 	gaugeSwing = 2 * time.Minute

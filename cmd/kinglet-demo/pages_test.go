@@ -115,8 +115,8 @@ func TestPageAsRecordedPlaysBothRecordings(t *testing.T) {
 	}{
 		{0, map[string]float64{"a": 1, "g": 5, "s": 2, "x": math.NaN()}},
 		{recordedGap, map[string]float64{"a": 4, "g": 5, "s": 2, "x": math.NaN()}},
-		{time.Minute, map[string]float64{"a": 13, "g": 7, "s": 2, "x": math.NaN()}},
-		{stillDoubling, map[string]float64{"a": 121, "g": 5, "s": 4, "x": math.NaN()}},
+		{gaugeSwing / 2, map[string]float64{"a": 13, "g": 7, "s": 4, "x": math.NaN()}},
+		{gaugeSwing, map[string]float64{"a": 25, "g": 5, "s": 6, "x": math.NaN()}},
 	} {
 		got, _ := parsePage(t, p.append(nil, start.Add(tt.after)))
 		same := cmp.Comparer(func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) })

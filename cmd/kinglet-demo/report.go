@@ -66,8 +66,7 @@ func show(ctx context.Context, r *reporter, a *agent, out *screen) error {
 			out.Line("stopped; nothing is left behind")
 			return nil
 		case now := <-ticker.C:
-			wasEmpty := r.first.IsZero()
-			if wasEmpty && r.store.counts.samples.Load() > 0 {
+			if r.first.IsZero() && r.store.counts.samples.Load() > 0 {
 				r.first = now
 			}
 			switch {
@@ -76,9 +75,11 @@ func show(ctx context.Context, r *reporter, a *agent, out *screen) error {
 			case r.first.IsZero():
 			case out.live:
 				out.Redraw(r.full(ctx, now))
-			case wasEmpty:
-				out.Block(r.full(ctx, now))
-				lastStatus = now
+			case lastStatus.IsZero():
+				if now.Sub(r.first) >= r.interval { // every target has been scraped
+					out.Block(r.full(ctx, now))
+					lastStatus = now
+				}
 			case now.Sub(lastStatus) >= statusEvery:
 				out.Line(r.pushed(now))
 				lastStatus = now
@@ -187,7 +188,7 @@ func (r *reporter) answer(ctx context.Context, now time.Time, query string, form
 		parts = append(parts, strings.TrimSpace(strings.Join(names, " ")+" "+format(sample.F)))
 	}
 	if len(parts) == 0 {
-		return "(needs two scrapes)"
+		return "nothing yet: rates need two scrapes"
 	}
 	slices.Sort(parts)
 	if len(parts) > 4 {
