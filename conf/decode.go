@@ -24,6 +24,7 @@ type decoder struct {
 	unknown func(key, path string, at Pos) bool
 	// secrets are the values that must not show up in messages.
 	secrets *secrets
+	fields  fieldCache
 }
 
 // table sets *dst, a struct, from a table. It reports whether all of it fit.
@@ -53,6 +54,20 @@ func fieldsOf(t reflect.Type) []field {
 	return all
 }
 
+// fieldCache keeps what fieldsOf found. The nil one keeps nothing.
+type fieldCache map[reflect.Type][]field
+
+func (c fieldCache) of(t reflect.Type) []field {
+	all, ok := c[t]
+	if !ok {
+		all = fieldsOf(t)
+		if c != nil {
+			c[t] = all
+		}
+	}
+	return all
+}
+
 // findField is the field of a key: the one of that name, else one whose name
 // differs in case only.
 func findField(all []field, key string) (field, bool) {
@@ -67,7 +82,7 @@ func findField(all []field, key string) (field, bool) {
 }
 
 func (d *decoder) structure(v map[string]any, n *node, dst reflect.Value, path string) {
-	all := fieldsOf(dst.Type())
+	all := d.fields.of(dst.Type())
 	from := map[string]string{} // field name -> the key that set it
 	for _, key := range slices.Sorted(maps.Keys(v)) {
 		at := n.key(key)
@@ -90,6 +105,10 @@ func (d *decoder) structure(v map[string]any, n *node, dst reflect.Value, path s
 // unknownKey reports a key that kinglet does not have.
 func (d *decoder) unknownKey(all []field, key, path string, at Pos) {
 	if d.unknown != nil && d.unknown(key, path, at) {
+		return
+	}
+	if d.report.full() {
+		d.report.mistake(at, path, "is no key of kinglet")
 		return
 	}
 	names := make([]string, len(all))

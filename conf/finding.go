@@ -122,12 +122,16 @@ type report struct {
 }
 
 func (r *report) add(s Severity, at Pos, key, format string, args ...any) {
-	if len(r.all) >= maxFindings {
+	if r.full() {
 		r.more++
 		return
 	}
 	r.all = append(r.all, Finding{Severity: s, Pos: at, Key: key, Message: fmt.Sprintf(format, args...)})
 }
+
+// full reports that more findings are counted only, so that no thought need be
+// given to them.
+func (r *report) full() bool { return len(r.all) >= maxFindings }
 
 // sorted ends the report.
 func (r *report) sorted() Findings {

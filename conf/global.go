@@ -41,18 +41,28 @@ var precisions = map[string]time.Duration{"ms": time.Millisecond, "s": time.Seco
 
 // Log is [log]: where kinglet writes about itself. Begin from DefaultLog.
 type Log struct {
-	FileName string `toml:"file_name" expand:"braces"` // "" or "stderr", "stdout", or a file that is appended to
-	Level    string `toml:"level"`                     // "debug", "info", "warn" or "error"
-	Format   string `toml:"format"`                    // "logfmt" or "json"
+	FileName   string `toml:"file_name" expand:"braces"` // "" or "stdout", "stderr", or a file
+	MaxSizeMB  int    `toml:"max_size"`                  // MiB; a file of that size is put aside
+	MaxAgeDays int    `toml:"max_age"`                   // days; files put aside go after that; 0 = never
+	MaxBackups int    `toml:"max_backups"`               // most files put aside; 0 = any number
+	LocalTime  bool   `toml:"local_time"`                // names of files put aside have local time, not UTC
+	Compress   bool   `toml:"compress"`                  // files put aside are compressed with gzip
+	Level      string `toml:"level"`                     // "debug", "info", "warn" or "error"
+	Format     string `toml:"format"`                    // "logfmt" or "json"
 }
 
-// DefaultLog writes to standard error, where a container's log is taken from
-// and where it never mixes with the samples of a dry run.
-func DefaultLog() Log { return Log{Level: "info", Format: "logfmt"} }
+// DefaultLog writes to standard output, where a container's log is taken from.
+// For a file the numbers are those of Categraf's sample: at most 200 MiB.
+func DefaultLog() Log {
+	return Log{MaxSizeMB: 100, MaxAgeDays: 1, MaxBackups: 1, LocalTime: true, Level: "info", Format: "logfmt"}
+}
 
 // Validate reports every fault at once, each under its TOML key.
 func (l Log) Validate() error {
 	return errors.Join(
+		notNegative("max_size", l.MaxSizeMB),
+		notNegative("max_age", l.MaxAgeDays),
+		notNegative("max_backups", l.MaxBackups),
 		oneOf("level", l.Level, "debug", "info", "warn", "error"),
 		oneOf("format", l.Format, "logfmt", "json"),
 	)
@@ -83,4 +93,11 @@ func oneOf(key, value string, allowed ...string) error {
 		return nil
 	}
 	return fmt.Errorf("%s = %q: want %s", key, value, strings.Join(allowed, ", "))
+}
+
+func notNegative(key string, value int) error {
+	if value >= 0 {
+		return nil
+	}
+	return fmt.Errorf("%s = %d: want 0 or more", key, value)
 }

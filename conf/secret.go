@@ -37,8 +37,9 @@ func (s *secrets) note(path, value string) {
 	}
 }
 
+// add leaves out what is so short that it stands in ordinary sentences.
 func (s *secrets) add(value string) {
-	if len(value) >= 3 {
+	if len(value) >= 6 {
 		s.values = append(s.values, value)
 	}
 }
