@@ -160,7 +160,7 @@ func TestRedirectsTakeNothingToAnotherHost(t *testing.T) {
 	if got, want := get(t, client, first.URL+"/here"), "Bearer t|1|"+strings.TrimPrefix(first.URL, "http://"); got != want {
 		t.Errorf("here: got %q, want %q", got, want)
 	}
-	if _, err := client.Do(request(t, first.URL+"/loop")); err == nil || err.Error() != "stopped after 10 redirects" {
+	if err := fault(t, client, first.URL+"/loop"); err == nil || err.Error() != "stopped after 10 redirects" {
 		t.Errorf("loop: %v", err)
 	}
 	cfg.FollowRedirects = false
@@ -177,7 +177,7 @@ func TestRedirectsTakeNothingToAnotherHost(t *testing.T) {
 func TestErrorsShowNoURL(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(echo))
 	server.Close()
-	_, err := newClient(t, Config{}).Do(request(t, server.URL+"/?token=secret"))
+	err := fault(t, newClient(t, Config{}), server.URL+"/?token=secret")
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
@@ -197,7 +197,7 @@ func TestTLSFilesAreReadAgainWhenTheyChange(t *testing.T) {
 	ca := writeFile(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	cert, key := writeFile(t, "cert.pem", ""), writeFile(t, "key.pem", "")
 	client := newClient(t, Config{TLS: TLS{CA: ca, Cert: cert, Key: key, MinVersion: "1.2"}})
-	if _, err := client.Do(request(t, server.URL)); err == nil || !strings.Contains(err.Error(), "tls_cert and tls_key") {
+	if err := fault(t, client, server.URL); err == nil || !strings.Contains(err.Error(), "tls_cert and tls_key") {
 		t.Errorf("with an empty certificate: %v", err)
 	}
 	for _, name := range []string{"first", "second one"} {
@@ -217,7 +217,7 @@ func TestTLSFilesAreReadAgainWhenTheyChange(t *testing.T) {
 	if got := get(t, inline, server.URL); got != "inline" {
 		t.Errorf("the server saw %q, want inline", got)
 	}
-	if _, err := newClient(t, Config{}).Do(request(t, server.URL)); err == nil {
+	if err := fault(t, newClient(t, Config{}), server.URL); err == nil {
 		t.Error("an unknown authority was trusted")
 	}
 	if got := get(t, newClient(t, Config{TLS: TLS{InsecureSkipVerify: true}}), server.URL); got != "" {
@@ -242,6 +242,16 @@ func request(t *testing.T, url string) *http.Request {
 		t.Fatal(err)
 	}
 	return req
+}
+
+// fault is the error of a request that should not succeed.
+func fault(t *testing.T, client *Client, url string) error {
+	t.Helper()
+	resp, err := client.Do(request(t, url))
+	if err == nil {
+		resp.Body.Close()
+	}
+	return err
 }
 
 func get(t *testing.T, client *Client, url string) string {

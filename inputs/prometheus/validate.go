@@ -106,7 +106,7 @@ func (c Config) compile() (compiled, []error) {
 	}
 	rules := func(key string, rules []relabel.Rule) *relabel.Rules {
 		r, err := relabel.Compile(rules)
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Compile's own list
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, fault := range joined.Unwrap() {
 				faults = append(faults, fmt.Errorf("%s: %w", key, fault))
 			}

@@ -106,14 +106,14 @@ func (w *walk) addFresh(f freshSeries) (column int32) {
 // take puts a sample where its series belongs, and says where that was.
 func (w *walk) take(ref int32, value float64, timeMs int64) int32 {
 	w.scraped++
-	switch {
-	case ref == refDropped:
+	switch ref {
+	case refDropped:
 		w.dropped++
 		return ref
-	case ref == refOwn:
+	case refOwn:
 		w.ownTaken++
 		return ref
-	case ref == refOver:
+	case refOver:
 		w.overLimit++
 		return ref
 	}
@@ -166,7 +166,7 @@ func (w *walk) timedNow(remap []int32) []bool {
 	if remap != nil || timed == nil {
 		timed = make([]bool, len(w.values))
 	}
-	any := false
+	some := false
 	for i, t := range w.times {
 		to := int32(i)
 		if remap != nil {
@@ -175,9 +175,9 @@ func (w *walk) timedNow(remap []int32) []bool {
 			}
 		}
 		timed[to] = t != kinglet.NoTime
-		any = any || timed[to]
+		some = some || timed[to]
 	}
-	if !any {
+	if !some {
 		return nil
 	}
 	return timed

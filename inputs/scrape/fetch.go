@@ -154,7 +154,10 @@ func (f *fetcher) body(resp *http.Response) (*limitedReader, error) {
 // readText feeds the page line by line. Only a window of it is in memory,
 // which grows if a line is longer.
 func (f *fetcher) readText(body io.Reader, w *walk) error {
-	pooled := f.windows.Get().(*[]byte)
+	pooled, ok := f.windows.Get().(*[]byte)
+	if !ok {
+		panic("scrape: the pool of windows holds something else")
+	}
 	defer f.windows.Put(pooled)
 	window := *pooled
 	filled := 0

@@ -149,21 +149,31 @@ func (l *layout) fail(timeMs int64) []*kinglet.Row {
 	}
 	l.alive = false
 	for _, p := range l.parts {
-		row := &kinglet.Row{Shape: p.shape, TimestampMs: timeMs, Values: make([]float64, p.len())}
-		any := false
-		for i := range row.Values {
-			if l.endsSilently(p.from + int32(i)) {
-				row.Values[i] = kinglet.Absent()
-				continue
-			}
-			row.Values[i] = kinglet.Stale()
-			any = true
-		}
-		if any {
-			rows = append(rows, row)
-		}
+		rows = appendMarkers(rows, p.shape, timeMs, func(i int) bool { return !l.endsSilently(p.from + int32(i)) })
 	}
 	return rows
+}
+
+// appendMarkers adds a row with the stale marker in the columns that end, if
+// there are any.
+func appendMarkers(rows []*kinglet.Row, shape *kinglet.Shape, timeMs int64, ends func(i int) bool) []*kinglet.Row {
+	row := &kinglet.Row{Shape: shape, TimestampMs: timeMs, Values: make([]float64, shape.Len())}
+	ending, histograms := false, false
+	for i := range row.Values {
+		row.Values[i] = kinglet.Absent()
+		if ends(i) {
+			row.Values[i] = kinglet.Stale()
+			ending = true
+		}
+		histograms = histograms || shape.Kind(i) == kinglet.KindHistogram
+	}
+	if !ending {
+		return rows
+	}
+	if histograms {
+		row.Histograms = make([]*kinglet.Histogram, shape.Len()) // nil and stale is a stale histogram
+	}
+	return append(rows, row)
 }
 
 // endsSilently reports whether a column's end gets no marker, because its
@@ -177,27 +187,16 @@ func (l *layout) endsSilently(column int32) bool {
 func (l *layout) markOrphans(timeMs int64, sets *index) []*kinglet.Row {
 	var rows []*kinglet.Row
 	for _, o := range l.orphans {
-		row := &kinglet.Row{Shape: o.shape, TimestampMs: timeMs, Values: make([]float64, o.shape.Len())}
-		any := false
-		for i := range row.Values {
-			row.Values[i] = kinglet.Absent()
-			if o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness {
-				continue
+		rows = appendMarkers(rows, o.shape, timeMs, func(i int) bool {
+			if (o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness) || slices.Contains(l.own, o.sets[i]) {
+				return false
 			}
-			if slices.Contains(l.own, o.sets[i]) {
-				continue
+			if sets == nil {
+				return true
 			}
-			if sets != nil {
-				if _, still := sets.find(o.sets[i]); still {
-					continue
-				}
-			}
-			row.Values[i] = kinglet.Stale()
-			any = true
-		}
-		if any {
-			rows = append(rows, row)
-		}
+			_, still := sets.find(o.sets[i])
+			return !still
+		})
 	}
 	l.orphans = nil
 	return rows

@@ -69,7 +69,7 @@ func (l *loop) run(ctx context.Context, out kinglet.Sink) {
 			}
 			planned = nextTick(time.Now(), l.target)
 		case <-timer.C:
-			l.scrape(ctx, out, planned)
+			_ = l.scrape(ctx, out, planned) // counted and shown by finished
 			planned = l.following(planned, first)
 			first = false
 		}
