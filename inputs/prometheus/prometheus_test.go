@@ -13,12 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/glob"
 	"github.com/google/go-cmp/cmp"
 	promclient "github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"kinglet"
+	"kinglet/conf/httpclient"
+	"kinglet/conf/unit"
 	"kinglet/inputs"
+	"kinglet/inputs/scrape"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -122,5 +126,118 @@ func TestOnceTurnsAPageIntoRows(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, out.lines()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// globFault is what the glob library says of a pattern.
+func globFault(t *testing.T, pattern string) string {
+	t.Helper()
+	_, err := glob.Compile(pattern)
+	if err == nil {
+		t.Fatalf("%q was taken", pattern)
+	}
+	return err.Error()
+}
+
+func TestInstancesWithoutURLsAreSkipped(t *testing.T) {
+	in := newInput(t, testSettings(), DefaultConfig())
+	if targets := in.Targets(); len(targets) > 0 {
+		t.Errorf("got %v", targets)
+	}
+	down, err := in.Once(t.Context(), &collector{})
+	if down != 0 || err != nil {
+		t.Errorf("%d down, %v", down, err)
+	}
+}
+
+func TestDownTargetsAreCounted(t *testing.T) {
+	gone := serve(t, "")
+	gone.Close()
+	cfg := DefaultConfig()
+	cfg.URLs = []string{gone.URL, serve(t, "m 1\n").URL}
+	cfg.ScrapeMeta = false
+	in, out := newInput(t, testSettings(), cfg), &collector{}
+	if down, err := in.Once(t.Context(), out); down != 1 || err != nil {
+		t.Errorf("%d down, %v", down, err)
+	}
+	if n := len(out.lines()); n != 3 { // up twice and m
+		t.Errorf("got %v", out.lines())
+	}
+}
+
+func TestTimingFollowsTheInstance(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		edit              func(*Config)
+		interval, timeout time.Duration
+	}{
+		{"the input's", func(*Config) {}, 15 * time.Second, 3 * time.Second},
+		{"its own", func(c *Config) { c.Interval = unit.Seconds(30) }, 30 * time.Second, 3 * time.Second},
+		{"interval_times multiplies", func(c *Config) { c.IntervalTimes = 4 }, time.Minute, 3 * time.Second},
+		{"a timeout above the interval is cut", func(c *Config) { c.Timeout = unit.Seconds(20) }, 15 * time.Second, 15 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			tt.edit(&cfg)
+			interval, timeout := newInput(t, testSettings()).timing(cfg, testSettings())
+			if interval != tt.interval || timeout != tt.timeout {
+				t.Errorf("got %v and %v", interval, timeout)
+			}
+		})
+	}
+}
+
+func TestMoreTargetsThanAllowedAllFail(t *testing.T) {
+	server := serve(t, "m 1\n")
+	cfg := DefaultConfig()
+	cfg.URLs, cfg.TargetLimit = []string{server.URL + "/a", server.URL + "/b"}, 1
+	in := newInput(t, testSettings(), cfg)
+	if down, err := in.Once(t.Context(), &collector{}); down != 2 || err != nil {
+		t.Errorf("%d down, %v", down, err)
+	}
+	if got, want := in.Targets()[0].Error, "target_limit: 2 targets, want at most 1"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAFaultInAnUpdateChangesNothing(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.URLs = []string{"http://127.0.0.1:1/a"}
+	in := newInput(t, testSettings(), cfg)
+	bad := cfg
+	bad.URLs = []string{"nonsense"}
+	if err := in.Update([]Config{cfg, bad}, testSettings()); err == nil || !strings.HasPrefix(err.Error(), "instance 2: urls[0]") {
+		t.Errorf("got %v", err)
+	}
+	if targets := in.Targets(); len(targets) != 1 || targets[0].URL != "http://127.0.0.1:1/a" {
+		t.Errorf("targets %v", targets)
+	}
+}
+
+func TestSettingsTellWhatChanged(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.URLs = []string{"http://a/"}
+	targets := func(cfg Config) []scrape.Target {
+		made, err := newInput(t, testSettings()).instance(cfg, testSettings(), map[string]*httpclient.Client{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	before := targets(cfg)[0]
+	more := cfg
+	more.URLs = []string{"http://b/", "http://a/"}
+	if after := targets(more)[1]; after.Key != before.Key || after.Settings != before.Settings {
+		t.Error("another URL changed this target")
+	}
+	limited := cfg
+	limited.SampleLimit = 5
+	if after := targets(limited)[0]; after.Key != before.Key || after.Settings == before.Settings {
+		t.Error("a limit must change the settings and nothing else")
+	}
+	password := cfg
+	password.URLs = []string{"http://u:p@a/"}
+	if after := targets(password)[0]; after.Key != before.Key || after.Settings == before.Settings || strings.Contains(after.Settings, "p@") {
+		t.Error("a password must change the settings, unseen, and nothing else")
 	}
 }

@@ -1,0 +1,112 @@
+package prometheus
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kinglet/conf/httpclient"
+	"kinglet/conf/unit"
+	"kinglet/inputs/relabel"
+)
+
+func TestConfigValidate(t *testing.T) {
+	bad := "("
+	for _, tt := range []struct {
+		name string
+		edit func(*Config)
+		want string
+	}{
+		{"defaults are valid", func(*Config) {}, ""},
+		{"a URL without scheme", func(c *Config) { c.URLs = []string{"127.0.0.1:10249/metrics"} },
+			"urls[0]: has no scheme: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"a URL of another scheme", func(c *Config) { c.URLs = []string{"http://a", "ftp://a/"} },
+			"urls[1]: has no scheme: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"a bad URL does not show its password", func(c *Config) { c.URLs = []string{"http://u:secret@a:port/"} },
+			"urls[0]: is no URL: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"a URL without host", func(c *Config) { c.URLs = []string{"http:///metrics"} },
+			"urls[0]: has no host: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"odd headers", func(c *Config) { c.Headers = []string{"X-A"} }, "headers has 1 entries: want pairs of name and value"},
+		{"a bad glob", func(c *Config) { c.MetricsPass = []string{"[a*"} },
+			`metrics_pass: "[a*" is no glob pattern: ` + globFault(t, "[a*")},
+		{"a bad template", func(c *Config) { c.URLLabelValue = "{{.Host" },
+			`url_label_value = "{{.Host": url_label_value:1: unclosed action`},
+		{"a template over a field that is not there", func(c *Config) { c.URLLabelPair = map[string]string{"x": "{{.Hots}}"} },
+			`url_label_pair.x = "{{.Hots}}": url_label_pair.x:1:2: executing "url_label_pair.x" at <.Hots>: can't evaluate field Hots in type prometheus.fields`},
+		{"an unknown relabel action", func(c *Config) { c.RelabelConfigs = []relabel.Rule{{Action: "x"}} },
+			`relabel_configs: rule 1: action = "x": want one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase`},
+		{"every fault at once", func(c *Config) {
+			c.MetricRelabelConfigs = []relabel.Rule{{Regex: &bad, TargetLabel: "a"}, {}}
+			c.Timeout = unit.Duration{}
+			c.SampleLimit = -1
+			c.TLS = httpclient.TLS{MinVersion: "1.9"}
+		}, "metric_relabel_configs: rule 1: regex = \"(\": error parsing regexp: missing closing ): `(`\n" +
+			"metric_relabel_configs: rule 2: target_label is missing: action replace wants one\n" +
+			"timeout = 0s: want more than 0\n" +
+			"sample_limit = -1: want 0 for no limit, or more\n" +
+			`tls_min_version = "1.9": want 1.0, 1.1, 1.2 or 1.3`},
+		{"processor_enum without metrics", func(c *Config) { c.ProcessorEnum = []ProcessorEnum{{}} },
+			"processor_enum[0].metrics is missing: want patterns of metric names"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			tt.edit(&cfg)
+			got := ""
+			if err := cfg.Validate(); err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestURLLabels(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		url  string
+		edit func(*Config)
+		want map[string]string
+	}{
+		{"the URL, with /metrics added", "http://a:80", func(*Config) {}, map[string]string{"instance": "http://a:80/metrics"}},
+		{"a path of / is kept, and the query", "http://a/?x=1", func(*Config) {}, map[string]string{"instance": "http://a/?x=1"}},
+		{"name and password are not shown", "http://u:p@a/m", func(*Config) {}, map[string]string{"instance": "http://a/m"}},
+		{"no label", "http://a/m", func(c *Config) { c.URLLabelKey = "-" }, nil},
+		{"another key and value", "http://a:1/m", func(c *Config) { c.URLLabelKey, c.URLLabelValue = "host", "{{.Host}}" },
+			map[string]string{"host": "a:1"}},
+		{"every field", "https://a:1/m?q=1#f", func(c *Config) {
+			c.URLLabelValue = "{{.Scheme}} {{.Host}} {{.Hostname}} {{.Port}} {{.Path}} {{.Query}} {{.Fragment}}"
+		}, map[string]string{"instance": "https a:1 a 1 /m q=1 f"}},
+		{"pairs, of which blank ones are left out", "http://a/m", func(c *Config) {
+			c.URLLabelPair = map[string]string{"path": "{{.Path}}", "port": " {{.Port}} ", "x": "a||b=c"}
+		}, map[string]string{"instance": "http://a/m", "path": "/m", "x": "a||b=c"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			tt.edit(&cfg)
+			made, faults := cfg.compile()
+			if len(faults) > 0 {
+				t.Fatal(faults)
+			}
+			u, err := parseURL(tt.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels, err := made.urlLabels(cfg.URLLabelKey, u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]string
+			for _, l := range labels {
+				if got == nil {
+					got = map[string]string{}
+				}
+				got[l.Name] = l.Value
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
