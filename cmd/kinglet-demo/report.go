@@ -66,8 +66,8 @@ func show(ctx context.Context, r *reporter, a *agent, out *screen) error {
 			out.Line("stopped; nothing is left behind")
 			return nil
 		case now := <-ticker.C:
-			if r.first.IsZero() && r.store.counts.samples.Load() > 0 {
-				r.first = now
+			if ms := r.store.counts.firstMs.Load(); ms > 0 {
+				r.first = time.UnixMilli(ms)
 			}
 			switch {
 			case r.first.IsZero() && now.Sub(r.start) > firstWithin:

@@ -45,6 +45,7 @@ type store struct {
 type storeCounts struct {
 	requests, samples, refused atomic.Int64 // refused: samples the database would not take
 	wireBytes, rawBytes        atomic.Int64 // request bodies as received, and uncompressed
+	firstMs                    atomic.Int64 // when the first sample was stored, in Unix milliseconds; 0 = not yet
 }
 
 // openStore makes an empty database in a new folder under dir.
@@ -107,6 +108,9 @@ func (s *store) appendSeries(ctx context.Context, series []prompb.TimeSeries) er
 	}
 	if err := app.Commit(); err != nil {
 		return fmt.Errorf("commit %d samples: %w", stored, err)
+	}
+	if stored > 0 {
+		s.counts.firstMs.CompareAndSwap(0, time.Now().UnixMilli())
 	}
 	s.counts.samples.Add(int64(stored))
 	s.counts.refused.Add(int64(refused))
