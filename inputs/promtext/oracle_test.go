@@ -144,7 +144,7 @@ func checkedLabels(lset labels.Labels) ([]kinglet.Label, error) {
 	if name, twice := lset.HasDuplicateLabelNames(); twice {
 		return nil, errors.New("label name twice: " + name)
 	}
-	if !lset.Has(labels.MetricName) || !lset.IsValid(model.UTF8Validation) {
+	if !lset.Has(model.MetricNameLabel) || !lset.IsValid(model.UTF8Validation) {
 		return nil, errors.New("invalid names")
 	}
 	var out []kinglet.Label

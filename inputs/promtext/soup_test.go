@@ -44,7 +44,7 @@ func soupPage(r *rand.Rand) []byte {
 
 func TestGarbledPagesReadAsPrometheusReadsThem(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 60_000 {
+	for range 30_000 {
 		page := soupPage(r)
 		checkAgainstPrometheus(t, page)
 		if r.IntN(20) > 0 {
