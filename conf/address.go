@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"time"
 )
 
 // localIP is the address that $ip stands for: HOSTIP, else the local address
@@ -32,6 +33,9 @@ func localIP(env func(string) (string, bool), endpoints []string) (string, error
 	return "", errors.New("uses $ip, but this host has no IPv4 address other than loopback; set the environment variable HOSTIP")
 }
 
+// lookupTimeout bounds the wait for the name of an endpoint.
+const lookupTimeout = 3 * time.Second
+
 // addressTowards is the local address that packets to an endpoint would have.
 // A UDP "connection" asks the routing table and sends nothing.
 func addressTowards(endpoint string) (string, bool) {
@@ -46,7 +50,8 @@ func addressTowards(endpoint string) (string, bool) {
 	if port == "" {
 		port = "80"
 	}
-	conn, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), port))
+	dialer := net.Dialer{Timeout: lookupTimeout}
+	conn, err := dialer.Dial("udp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return "", false
 	}

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,17 @@ func TestLocalIPPrefersHOSTIP(t *testing.T) {
 	env := func(name string) (string, bool) { return "192.0.2.1", name == "HOSTIP" }
 	if ip, err := localIP(env, nil); ip != "192.0.2.1" || err != nil {
 		t.Error(ip, err)
+	}
+}
+
+func TestLocalIPIsNeverLoopback(t *testing.T) {
+	none := func(string) (string, bool) { return "", false }
+	ip, err := localIP(none, []string{"http://127.0.0.1:1/w", "http://localhost:1/w", "http://[::1]:1/w", "://", "http://192.0.2.1/w"})
+	if err != nil {
+		return // a host with nothing but loopback
+	}
+	if addr, err := netip.ParseAddr(ip); err != nil || addr.IsLoopback() {
+		t.Errorf("%q, %v", ip, err)
 	}
 }
 

@@ -40,8 +40,8 @@ func DefaultDir(getenv func(string) string, exists func(dir string) bool) string
 	return "conf"
 }
 
-// FolderExists reports whether dir is a folder, for DefaultDir.
-func FolderExists(dir string) bool {
+// folderExists reports whether dir is a folder.
+func folderExists(dir string) bool {
 	info, err := os.Stat(dir)
 	return err == nil && info.IsDir()
 }
@@ -49,14 +49,14 @@ func FolderExists(dir string) bool {
 // besideBinary is dir, or, if that is relative and not there, the folder of
 // that name beside the program, where Categraf looks.
 func besideBinary(dir string) string {
-	if filepath.IsAbs(dir) || FolderExists(dir) {
+	if filepath.IsAbs(dir) || folderExists(dir) {
 		return dir
 	}
 	program, err := os.Executable()
 	if err != nil {
 		return dir
 	}
-	if beside := filepath.Join(filepath.Dir(program), dir); FolderExists(beside) {
+	if beside := filepath.Join(filepath.Dir(program), dir); folderExists(beside) {
 		return beside
 	}
 	return dir

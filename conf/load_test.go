@@ -240,6 +240,34 @@ func TestHostWithoutAName(t *testing.T) {
 	}
 }
 
+func TestWritersTakeVariablesInBraces(t *testing.T) {
+	cfg, _ := mustLoad(t, writeTree(t, map[string]string{"config.toml": "[[writers]]\nurl = \"http://${ip}:1/${HOSTNAME}\"\n" +
+		"basic_auth_user = \"$HOSTNAME\"\nbasic_auth_pass = \"$$ip${QUOTED}\"\nheaders = [\"X-Node\", \"${hostname}\"]\n"}))
+	w := cfg.Writers[0]
+	if w.URL != "http://10.0.0.7:1/node1" || w.User != "$HOSTNAME" || w.Pass != `$$ipa"b\c$HOSTNAME` || w.Headers[1] != "os-name" {
+		t.Errorf("%q %q %q %q", w.URL, w.User, w.Pass, w.Headers)
+	}
+}
+
+func TestRelativeTreeIsLookedForBesideTheProgram(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(filepath.Dir(program), "tree-beside")
+	if err := os.MkdirAll(beside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(beside) })
+	if err := os.WriteFile(filepath.Join(beside, "config.toml"), []byte(oneWriter), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _ := mustLoad(t, "tree-beside")
+	if cfg.Dir != beside {
+		t.Errorf("read from %s, want %s", cfg.Dir, beside)
+	}
+}
+
 func TestOmitHostname(t *testing.T) {
 	cfg, _ := mustLoad(t, writeTree(t, map[string]string{"config.toml": "[global]\nomit_hostname = true\n" + oneWriter}))
 	if got := cfg.Settings("").Hostname; got != "" {
