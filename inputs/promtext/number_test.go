@@ -88,3 +88,27 @@ func TestParseTimestampReadsDigitsOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestReadSampleIsAfterSeriesAndTheNumbers(t *testing.T) {
+	const letters = "0123456789 01  .-eN\t+\r"
+	r := rand.New(rand.NewPCG(11, 12))
+	for range 300_000 {
+		rest := []byte{' '}
+		for range r.IntN(24) {
+			rest = append(rest, letters[r.IntN(len(letters))])
+		}
+		var want float64
+		wantMs := kinglet.NoTime
+		value, time, wantErr := AfterSeries(rest)
+		if wantErr == nil {
+			want, wantErr = ParseValue(value)
+		}
+		if wantErr == nil && time != nil {
+			wantMs, wantErr = ParseTimestamp(time)
+		}
+		got, gotMs, err := ReadSample(rest)
+		if (err == nil) != (wantErr == nil) || err == nil && (!sameFloat(got, want) || gotMs != wantMs) {
+			t.Fatalf("%q: %v %v %v, want %v %v %v", rest, got, gotMs, err, want, wantMs, wantErr)
+		}
+	}
+}

@@ -132,3 +132,20 @@ func TestAKnownLineAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for %d lines", allocs, len(lines))
 	}
 }
+
+// BenchmarkParseProto reads a protobuf page whose series are known.
+func BenchmarkParseProto(b *testing.B) {
+	for _, name := range []string{"kube-proxy.protobuf.gz", "kubelet-cadvisor.protobuf.gz"} {
+		b.Run(name, func(b *testing.B) {
+			page := readPage(b, name)
+			b.ReportAllocs()
+			samples := 0
+			for b.Loop() {
+				if err := ParseProto(page, Options{}, func(*Sample) error { samples++; return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
+		})
+	}
+}
