@@ -39,14 +39,13 @@ func kingletWriter(w Writer) map[string]any {
 	y := map[string]any{
 		"url": w.URL, "timeout": w.Timeout.Milliseconds(),
 		"min_backoff": duration(w.MinBackoff), "max_backoff": duration(w.MaxBackoff),
+		"exemplars": w.Exemplars, "native_histograms": w.Native,
 	}
 	set(y, "headers", flatten(w.Headers), w.Headers != nil)
 	set(y, "protobuf_message", w.Message, w.Message != "")
 	set(y, "external_labels", w.External, w.External != nil)
 	set(y, "write_relabel_configs", relabelYAML(w.Relabel), w.Relabel != nil)
 	set(y, "max_age", duration(w.MaxAge), w.MaxAge > 0)
-	set(y, "send_exemplars", true, w.Exemplars)
-	set(y, "send_native_histograms", true, w.Native)
 	set(y, "metadata_interval", "1s", w.MetadataNow)
 	return y
 }

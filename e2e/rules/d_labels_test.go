@@ -74,6 +74,9 @@ func TestLabels(t *testing.T) {
 			return nil
 		})},
 	})
+	check(t, "RW-33", "an exposed label beginning with __ stays behind", Case{
+		Scrapes: text(`m{__x="1",a="1"} 1` + "\n"), Want: []Want{exactly("m", `{__name__="m",a="1",instance="$host",job="j"}`)},
+	})
 	check(t, "RW-34", "external labels are added and never override", Case{
 		Scrapes: text("m 1\nn{zone=\"mine\"} 2\n"), Writer: Writer{External: map[string]string{"zone": "ext", "cluster": "c"}},
 		Want: []Want{

@@ -176,6 +176,9 @@ func TestRetries(t *testing.T) {
 		Scrapes: scene, Writers: []Writer{{URL: "http://nosuch-host.invalid/write"}}, Until: rounds(4),
 		Want: []Want{noneMissing(4), logs("nosuch-host.invalid"), running},
 	})
+	check(t, "RW-72", "an unknown scheme is a failing endpoint, no more", Case{
+		Scrapes: scene, Writers: []Writer{{URL: "nosuch://127.0.0.1/write"}}, Until: rounds(4), Want: []Want{noneMissing(4), logs("nosuch"), running},
+	})
 	check(t, "RW-72", "a port that nobody listens on costs the other endpoint nothing", Case{
 		Scrapes: scene, Writers: []Writer{{Late: true}}, Until: rounds(4), Want: []Want{noneMissing(4), running},
 	})

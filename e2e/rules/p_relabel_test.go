@@ -104,12 +104,13 @@ func targetRelabeling(t *testing.T) {
 				s.Jobs[0].TargetRelabel = []Rule{{Source: []string{"__address__"}, Regex: ptr(strings.ReplaceAll(w.host(1), ".", `\.`)), Action: "drop"}}
 			})
 		},
-		Until: rounds(5), Want: []Want{values("m", 1), none("o"), func(w *World) error {
+		Until: rounds(10), Want: []Want{values("m", 1), none("o"), func(w *World) error {
 			if n := len(w.targets[2].seen()); n > 0 {
 				return fmt.Errorf("a target without address was scraped %d times", n)
 			}
-			if n := len(w.targets[1].seen()); n > 3 {
-				return fmt.Errorf("a dropped target was scraped %d times", n)
+			kept, dropped := w.targets[0].seen(), w.targets[1].seen()
+			if n := len(dropped); n > 0 && kept[len(kept)-1].At.Sub(dropped[n-1].At) < 2500*time.Millisecond {
+				return fmt.Errorf("a dropped target is still scraped, %d times by now", n)
 			}
 			return nil
 		}},

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +40,8 @@ func (s *scorecard) note(rule, claim string, err error) {
 func (s *scorecard) print(out io.Writer, agent string, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var names, broken, unsupported []string
+	var names, broken []string
+	unsupported := map[string][]string{} // by option, the rules that need it
 	for rule := range s.rules {
 		names = append(names, rule)
 	}
@@ -51,7 +54,9 @@ func (s *scorecard) print(out io.Writer, agent string, took time.Duration) {
 			case f.err == nil:
 			case errors.Is(f.err, errNoSuchOption):
 				skipped = true
-				unsupported = append(unsupported, fmt.Sprintf("  %-7s %s: %v", rule, f.claim, f.err))
+				if option := f.err.Error(); !slices.Contains(unsupported[option], rule) {
+					unsupported[option] = append(unsupported[option], rule)
+				}
 			default:
 				failed = true
 				first, _, _ := strings.Cut(f.err.Error(), "\n")
@@ -69,7 +74,7 @@ func (s *scorecard) print(out io.Writer, agent string, took time.Duration) {
 	if len(broken) > 0 {
 		fmt.Fprintf(out, "does not hold:\n%s\n", strings.Join(broken, "\n"))
 	}
-	if len(unsupported) > 0 {
-		fmt.Fprintf(out, "no such option:\n%s\n", strings.Join(unsupported, "\n"))
+	for _, option := range slices.Sorted(maps.Keys(unsupported)) {
+		fmt.Fprintf(out, "%s:\n  %s\n", option, strings.Join(unsupported[option], " "))
 	}
 }
