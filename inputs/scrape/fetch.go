@@ -97,7 +97,7 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 	req.Header.Set("User-Agent", t.UserAgent)
 	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", strconv.FormatFloat(t.Timeout.Seconds(), 'f', -1, 64))
 	encoding := "gzip"
-	if sameNode(t.URL) {
+	if t.SameNode || sameNode(t.URL) {
 		encoding = "identity"
 	}
 	req.Header.Set("Accept-Encoding", encoding)

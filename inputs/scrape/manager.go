@@ -185,8 +185,10 @@ func (m *Manager) sorted() []*loop {
 
 // countTargets brings the gauge of targets up to date.
 func (m *Manager) countTargets() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	counts := map[string]int{"up": 0, "down": 0, "unknown": 0, "leaving": 0}
-	for _, l := range m.sorted() {
+	for _, l := range m.loops {
 		t, leaving := l.status.snapshot()
 		switch {
 		case leaving:
