@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -13,6 +14,32 @@ import (
 // markers: most scrapes have none, and then it makes no difference.
 type variant struct {
 	exemplars, nativeHistograms bool
+	naming                      naming
+	extended                    bool
+}
+
+// naming is remotewrite.Naming as a key.
+type naming struct {
+	anyName  bool
+	external string // encoded labels
+}
+
+func (n naming) full() remotewrite.Naming {
+	return remotewrite.Naming{AnyName: n.anyName, External: kinglet.AppendDecodedLabels(nil, []byte(n.external))}
+}
+
+func variantOf(e *endpoint) variant {
+	extended := e.sender.WantsExtended()
+	var external []kinglet.Label
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.ExternalLabels)) {
+		if value := e.cfg.ExternalLabels[name]; value != "" { // empty is the same as none (RW-29)
+			external = append(external, kinglet.Label{Name: name, Value: value})
+		}
+	}
+	return variant{
+		exemplars: e.cfg.Exemplars, nativeHistograms: e.cfg.NativeHistograms, extended: extended,
+		naming: naming{anyName: extended, external: string(kinglet.AppendEncodedLabels(nil, external))},
+	}
 }
 
 // group is the endpoints of one variant, and their encoder.
@@ -23,15 +50,24 @@ type group struct {
 	clean   []*endpoint // that do not
 }
 
+func newGroup(v variant, batch int) *group {
+	g := &group{variant: v}
+	g.encoder = remotewrite.Encoder{
+		MaxSamples: batch, Exemplars: v.exemplars, NativeHistograms: v.nativeHistograms, Extended: v.extended, OnDrop: g.dropped,
+	}
+	return g
+}
+
 // encoders belongs to the encoding goroutine.
 type encoders struct {
 	of            []*endpoint // what groups was made of
+	extended      []bool      // and what those wanted
 	groups        []*group
 	saidNoWriters bool
 }
 
-// attached is what the writer keeps with a shape.
-type attached struct{ view *remotewrite.View }
+// attached is what the writer keeps with a shape: how each naming sends it.
+type attached map[naming]*remotewrite.View
 
 // encode turns a push into blocks and hands them to the queues, which never
 // block.
@@ -44,9 +80,8 @@ func (p *Pipeline) encode(next push) {
 	if len(endpoints) == 0 {
 		p.noWriters(next.samples)
 	}
-	rows := p.views(next.rows)
 	for _, g := range p.encoders.groups {
-		g.encode(rows)
+		g.encode(p.views(g, next.rows))
 	}
 	p.metrics.encoded.Add(float64(next.samples))
 	p.metrics.encodeTime.Add(time.Since(start).Seconds())
@@ -63,22 +98,23 @@ func (p *Pipeline) noWriters(samples int) {
 	}
 }
 
-// regroup sorts endpoints by what they are sent, if they changed.
+// regroup sorts endpoints by what they are sent, if that changed.
 func (e *encoders) regroup(endpoints []*endpoint, batch int) {
-	if slices.Equal(e.of, endpoints) {
+	same := slices.Equal(e.of, endpoints)
+	for i := 0; same && i < len(endpoints); i++ {
+		same = endpoints[i].sender.WantsExtended() == e.extended[i]
+	}
+	if same {
 		return
 	}
-	e.of, e.groups = endpoints, nil
+	e.of, e.extended, e.groups = endpoints, nil, nil
 	for _, end := range endpoints {
-		v := variant{exemplars: end.cfg.Exemplars, nativeHistograms: end.cfg.NativeHistograms}
+		v := variantOf(end)
+		e.extended = append(e.extended, v.extended)
 		i := slices.IndexFunc(e.groups, func(g *group) bool { return g.variant == v })
 		if i < 0 {
 			i = len(e.groups)
-			g := &group{variant: v}
-			g.encoder = remotewrite.Encoder{
-				MaxSamples: batch, Exemplars: v.exemplars, NativeHistograms: v.nativeHistograms, OnDrop: g.dropped,
-			}
-			e.groups = append(e.groups, g)
+			e.groups = append(e.groups, newGroup(v, batch))
 		}
 		if end.cfg.StaleMarkers {
 			e.groups[i].stale = append(e.groups[i].stale, end)
@@ -118,23 +154,33 @@ func deliver(blocks []queue.Block, to []*endpoint) {
 	}
 }
 
-// views are rows as remote write 1.0 can carry their names.
-func (p *Pipeline) views(rows []*kinglet.Row) []*kinglet.Row {
+// views are rows as group g is sent them. The rows are only read.
+func (p *Pipeline) views(g *group, rows []*kinglet.Row) []*kinglet.Row {
+	out := make([]*kinglet.Row, len(rows))
 	for i, r := range rows {
-		kept, _ := r.Shape.Attached().(*attached)
-		if kept == nil {
-			kept = &attached{view: remotewrite.NewView(r.Shape)}
-			r.Shape.Attach(kept)
-			p.metrics.rewritten.Add(float64(kept.view.Rewritten))
+		v := p.view(g, r.Shape)
+		if v.Collisions > 0 {
+			g.dropped(v.Collisions, reasonCollision)
 		}
-		if lost := kept.view.Collisions; lost > 0 {
-			for _, e := range p.encoders.of {
-				e.observer.Dropped(lost, reasonCollision)
-			}
-		}
-		rows[i] = kept.view.Row(r)
+		out[i] = v.Row(r)
 	}
-	return rows
+	return out
+}
+
+// view is made once for a shape and a naming, and kept with the shape.
+func (p *Pipeline) view(g *group, shape *kinglet.Shape) *remotewrite.View {
+	kept, _ := shape.Attached().(attached)
+	if v := kept[g.variant.naming]; v != nil {
+		return v
+	}
+	v := g.variant.naming.full().View(shape)
+	p.metrics.rewritten.Add(float64(v.Rewritten))
+	if kept == nil || len(kept) >= len(p.encoders.groups) { // the latter after a reload
+		kept = attached{}
+		shape.Attach(kept)
+	}
+	kept[g.variant.naming] = v // only this goroutine looks into it
+	return v
 }
 
 // withoutStale is rows without their stale markers, and whether that is rows.

@@ -34,7 +34,7 @@ func newMetrics() *metrics {
 		sent:        vector("samples_total", "Samples that the endpoint acknowledged."),
 		sentBytes:   vector("sent_bytes_total", "Bytes of acknowledged request bodies."),
 		dropped:     vector("samples_dropped_total", "Samples that will never arrive, by reason.", "reason"),
-		retries:     vector("retries_total", "Attempts that failed and were repeated, by class: 429, 499, 5xx, other, or error for no answer.", "class"),
+		retries:     vector("retries_total", "Attempts that failed and were repeated, by class: 429, 499, 5xx, other, error for no answer, fallback to 1.0.", "class"),
 		requests:    vector("requests_total", "Attempts, by HTTP status, or error for no answer.", "code"),
 		requestTime: vector("request_seconds_total", "Time that attempts took."),
 		encoded:     counter("encoded_samples_total", "Samples that were encoded; one that goes to several endpoints in the same form counts once."),
@@ -81,7 +81,8 @@ const (
 var reasons = []string{
 	reasonShutdown, reasonRemoved, reasonCollision, "queue_full",
 	remotewrite.ReasonRejected, remotewrite.ReasonUnauthorized, remotewrite.ReasonTooLarge, remotewrite.ReasonRedirect,
-	remotewrite.ReasonOddStatus, remotewrite.ReasonCustomBuckets, remotewrite.ReasonNativeHistograms,
+	remotewrite.ReasonOddStatus, remotewrite.ReasonNotWritten, remotewrite.ReasonMaxAge, remotewrite.ReasonNotIn1, remotewrite.ReasonDamaged,
+	remotewrite.ReasonCustomBuckets, remotewrite.ReasonNativeHistograms,
 }
 
 // newEndpointMetrics makes the counters of an endpoint visible at zero.

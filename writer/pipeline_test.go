@@ -205,7 +205,7 @@ func TestADeadEndpointDoesNotTouchALiveOne(t *testing.T) {
 		r := newRig(t, cfg, map[string]*receiver{"live": live, "hanging": hanging, "failing": failing},
 			endpointTo("hanging"), endpointTo("live"), endpointTo("failing"))
 		var want []string
-		for i := range 50 {
+		for i := range 70 {
 			start := time.Now()
 			r.push(t, rowOf(1500, i))
 			if took := time.Since(start); took != 0 {
@@ -227,7 +227,7 @@ func TestADeadEndpointDoesNotTouchALiveOne(t *testing.T) {
 			}
 		}
 		lost := testutil.ToFloat64(r.metrics.dropped.WithLabelValues("1", "queue_full"))
-		if kept := r.Endpoints()[0].Queue.Samples; lost == 0 || int(lost)+kept != 50*1500 {
+		if kept := r.Endpoints()[0].Queue.Samples; lost == 0 || int(lost)+kept != 70*1500 {
 			t.Errorf("%v samples lost and %d kept, want them to add up", lost, kept)
 		}
 	})
@@ -341,6 +341,48 @@ func TestCollidingNamesAreCounted(t *testing.T) {
 		}
 		if lost := testutil.ToFloat64(r.metrics.dropped.WithLabelValues("1", reasonCollision)); lost != 2 {
 			t.Errorf("%v samples counted, want 2", lost)
+		}
+	})
+}
+
+func TestExternalLabelsAreAddedWhereAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		with, without := &receiver{}, &receiver{}
+		r := newRig(t, DefaultConfig(), map[string]*receiver{"with": with, "without": without}, endpointTo("without"),
+			endpointTo("with", func(c *remotewrite.Config) {
+				c.ExternalLabels = map[string]string{"cluster": "c1", "seed": "never", "zone": "z", "none": ""}
+			}))
+		r.push(t, rowOf(1, 7))
+		r.stop()
+		if diff := cmp.Diff([]string{"[{__name__ m} {cluster c1} {i 0} {seed 7} {zone z}] 0 @1790000000000"}, with.got()); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(linesOf(1, 7), without.got()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAReceiverThatIgnores2LosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deaf := &receiver{}
+		r := newRig(t, DefaultConfig(), map[string]*receiver{"deaf": deaf},
+			endpointTo("deaf", func(c *remotewrite.Config) { c.ProtobufMessage = remotewrite.Message2 }))
+		var want []string
+		for i := range 4 {
+			r.push(t, rowOf(3, i))
+			want = append(want, linesOf(3, i)...)
+			pass(2 * time.Second)
+		}
+		r.stop()
+		if diff := cmp.Diff(want, deaf.got()); diff != "" {
+			t.Error(diff)
+		}
+		if got := []int{0, 3, 3, 3, 3}; !slices.Equal(deaf.sizes, got) {
+			t.Errorf("requests held %v samples of 1.0, want %v", deaf.sizes, got)
+		}
+		if r.encoders.groups[0].variant.extended {
+			t.Error("blocks are still made for 2.0")
 		}
 	})
 }

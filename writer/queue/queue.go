@@ -22,6 +22,11 @@ type Block struct {
 	Samples int
 	Lane    uint32 // blocks of one lane keep their order; a series never changes its lane
 
+	// Extended says that the message has fields beyond 1.0 (start timestamps,
+	// metadata, custom buckets, any names), from which a 2.0 request is made;
+	// to go out as 1.0 they are taken away first.
+	Extended bool
+
 	MinMs, MaxMs int64     // time range of the samples, ms since the Unix epoch
 	Queued       time.Time // when it was appended; set by Append if zero
 }

@@ -68,40 +68,63 @@ func (e *StatusError) Error() string {
 }
 
 const (
-	maxErrorText   = 1 << 10   // of an answer that is kept
-	maxAnswer      = 256 << 10 // of an answer that is read to keep the connection
-	maxRetryAfter  = 5 * time.Minute
-	messageType    = "application/x-protobuf"
-	messageVersion = "0.1.0" // of remote write 1.0 (RW-05)
+	maxErrorText  = 1 << 10   // of an answer that is kept
+	maxAnswer     = 256 << 10 // of an answer that is read to keep the connection
+	maxRetryAfter = 5 * time.Minute
 )
 
-// Post sends body in one attempt, which is the attempt-th retry of it. It
-// returns the status and nil on any 2xx, the status and a *StatusError on
-// another answer, else 0 and what went wrong on the way. It blocks for the
-// timeout at most, and on no path leaves the answer unclosed.
-func (c *Client) Post(ctx context.Context, body Body, attempt int) (status int, err error) {
+// Answer is what an endpoint answered, if it did.
+type Answer struct {
+	Status  int // 0: there was no answer
+	Written Written
+}
+
+// Written is what a 2.0 receiver says it wrote (RW-74).
+type Written struct {
+	Told                           bool // there was such a header
+	Samples, Histograms, Exemplars int
+}
+
+// Post sends body in one attempt, which is the attempt-th retry of it. The
+// error is nil on any 2xx, a *StatusError on another answer, else what went
+// wrong on the way. It blocks for the timeout at most, and on no path leaves
+// the answer unclosed.
+func (c *Client) Post(ctx context.Context, body Body, attempt int) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	request, err := c.request(ctx, body, attempt)
 	if err != nil {
-		return 0, err
+		return Answer{}, err
 	}
-	answer, err := c.http.Do(request)
+	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, c.explain(ctx, err, body)
+		return Answer{}, c.explain(ctx, err, body)
 	}
-	defer answer.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxErrorText))
+	defer response.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorText))
 	// What is left is read so that the connection can be used again. Whether
 	// that works changes nothing: the status is known.
-	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
-	if answer.StatusCode/100 == 2 {
-		return answer.StatusCode, nil
+	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
+	answer := Answer{Status: response.StatusCode, Written: written(response.Header)}
+	if response.StatusCode/100 == 2 {
+		return answer, nil
 	}
-	return answer.StatusCode, &StatusError{
-		Code: answer.StatusCode, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")),
-		RetryAfter: retryAfter(answer.Header.Get("Retry-After"), time.Now()),
+	return answer, &StatusError{
+		Code: response.StatusCode, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")),
+		RetryAfter: retryAfter(response.Header.Get("Retry-After"), time.Now()),
 	}
+}
+
+// written reads the headers of that name; a missing one is 0 (RW-75).
+func written(h http.Header) (w Written) {
+	read := func(kind string) int {
+		text := h.Get("X-Prometheus-Remote-Write-" + kind + "-Written")
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		w.Told = w.Told || err == nil
+		return int(max(n, 0))
+	}
+	w.Samples, w.Histograms, w.Exemplars = read("Samples"), read("Histograms"), read("Exemplars")
+	return w
 }
 
 func (c *Client) request(ctx context.Context, body Body, attempt int) (*http.Request, error) {
@@ -113,13 +136,21 @@ func (c *Client) request(ctx context.Context, body Body, attempt int) (*http.Req
 	request.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
 	request.Header = http.Header{
 		"Content-Encoding":                  {"snappy"},
-		"Content-Type":                      {messageType},
+		"Content-Type":                      {"application/x-protobuf"},
 		"User-Agent":                        {c.userAgent},
-		"X-Prometheus-Remote-Write-Version": {messageVersion},
+		"X-Prometheus-Remote-Write-Version": {"0.1.0"},
 		// The empty key is not sent. It tells net/http that the request may be
 		// repeated, which it does at once where a kept connection turns out to
 		// be closed.
 		"X-Idempotency-Key": {},
+	}
+	switch body.form {
+	case formMessage2:
+		request.Header.Set("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+		request.Header.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
+	case formZstd:
+		request.Header.Set("Content-Encoding", "zstd")
+		request.Header.Set("X-VictoriaMetrics-Remote-Write-Version", "1")
 	}
 	if attempt > 0 {
 		request.Header.Set("Retry-Attempt", strconv.Itoa(attempt))

@@ -3,11 +3,13 @@ package remotewrite
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kinglet/conf/httpclient"
 	"kinglet/conf/unit"
@@ -37,7 +39,21 @@ type Config struct {
 	StaleMarkers     bool          `toml:"stale_markers"`     // false for stores that cannot take NaN
 	Exemplars        bool          `toml:"exemplars"`         // send those that pages have
 	NativeHistograms bool          `toml:"native_histograms"` // likewise
+
+	ProtobufMessage string            `toml:"protobuf_message"` // "1.0", "2.0" or "auto": 2.0 once the receiver has shown that it writes it
+	Compression     string            `toml:"compression"`      // "snappy" or "zstd", which VictoriaMetrics takes
+	MaxAge          unit.Duration     `toml:"max_age"`          // samples older than this are given up; 0 = never
+	ExternalLabels  map[string]string `toml:"external_labels" expand:"all"`
 }
+
+// Values of Config.ProtobufMessage and Config.Compression.
+const (
+	Message1       = "1.0"
+	Message2       = "2.0"
+	MessageAuto    = "auto"
+	CompressSnappy = "snappy"
+	CompressZstd   = "zstd"
+)
 
 const (
 	defaultTimeout     = 30 * time.Second
@@ -49,7 +65,8 @@ const (
 // (RW-62) costs a dead endpoint 12 requests a minute from each node and notices
 // within 5 s that it is back. One connection is kept, since one request is in
 // flight. Exemplars and native histograms are on because only pages that were
-// asked for them have any.
+// asked for them have any. Remote write 1.0 is what every receiver stores; some
+// answer 2xx to 2.0 and store nothing.
 func DefaultConfig() Config {
 	return Config{
 		TimeoutMs:           defaultTimeout.Milliseconds(),
@@ -60,6 +77,8 @@ func DefaultConfig() Config {
 		StaleMarkers:        true,
 		Exemplars:           true,
 		NativeHistograms:    true,
+		ProtobufMessage:     Message1,
+		Compression:         CompressSnappy,
 	}
 }
 
@@ -108,7 +127,33 @@ func (c Config) Validate() error {
 	if c.MaxBackoff.Duration < c.MinBackoff.Duration {
 		fault("max_backoff = %v: want min_backoff (%v) or more", c.MaxBackoff, c.MinBackoff)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.messageFaults()...)...)
+}
+
+func (c Config) messageFaults() []error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if !slices.Contains([]string{Message1, Message2, MessageAuto}, c.ProtobufMessage) {
+		fault("protobuf_message = %q: want %q, %q or %q", c.ProtobufMessage, Message1, Message2, MessageAuto)
+	}
+	if !slices.Contains([]string{CompressSnappy, CompressZstd}, c.Compression) {
+		fault("compression = %q: want %q or %q", c.Compression, CompressSnappy, CompressZstd)
+	}
+	if c.Compression == CompressZstd && c.ProtobufMessage != Message1 {
+		fault("compression = %q: want protobuf_message = %q with it", CompressZstd, Message1)
+	}
+	if c.MaxAge.Duration < 0 {
+		fault("max_age = %v: want 0s or more", c.MaxAge)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.ExternalLabels)) {
+		if !isLegacyName([]byte(name), false) || name == "" || strings.HasPrefix(name, "__") {
+			fault("external_labels has %q: want names of letters, digits and _, not beginning with a digit or __", name)
+		}
+		if !utf8.ValidString(c.ExternalLabels[name]) {
+			fault("external_labels: the value of %s is not UTF-8", name)
+		}
+	}
+	return faults
 }
 
 // urlFaults never quotes the URL: it may hold a password.

@@ -36,6 +36,11 @@ func TestConfigValidate(t *testing.T) {
 		{"no backoff", func(c *Config) { c.MinBackoff = unit.Duration{} }, "min_backoff = 0s: want 1ms or more"},
 		{"backoff upside down", func(c *Config) { c.MinBackoff = unit.Seconds(9) }, "max_backoff = 5s: want min_backoff (9s) or more"},
 		{"line break in the name", func(c *Config) { c.Name = "a\nb" }, `name = "a\nb": want at most 100 printable characters`},
+		{"unknown message", func(c *Config) { c.ProtobufMessage = "3" }, `protobuf_message = "3": want "1.0", "2.0" or "auto"`},
+		{"unknown compression", func(c *Config) { c.Compression = "gzip" }, `compression = "gzip": want "snappy" or "zstd"`},
+		{"zstd with 2.0", func(c *Config) { c.Compression, c.ProtobufMessage = "zstd", "auto" }, `compression = "zstd": want protobuf_message = "1.0" with it`},
+		{"negative age", func(c *Config) { c.MaxAge = unit.Seconds(-1) }, "max_age = -1s: want 0s or more"},
+		{"odd external label", func(c *Config) { c.ExternalLabels = map[string]string{"a.b": "1"} }, `external_labels has "a.b": want names of letters, digits and _, not beginning with a digit or __`},
 		{"all faults at once", func(c *Config) { c.URL, c.TimeoutMs = "", -1 },
 			`url = "": want the address to write to, such as http://127.0.0.1:9090/api/v1/write` + "\n" + "timeout = -1: want milliseconds up to an hour, 0 for 30000"},
 	} {

@@ -188,6 +188,8 @@ func decodeHistogram(message []byte) (s HistogramSample, err error) {
 			h.PositiveCounts, err = decodeDoubles(f.data)
 		case tagResetHint:
 			h.Gauge = f.number == resetHintGauge
+		case tagCustomValues:
+			h.CustomValues, err = decodeDoubles(f.data)
 		case tagHistogramTime:
 			s.TimestampMs = int64(f.number)
 		}

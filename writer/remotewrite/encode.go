@@ -22,6 +22,9 @@ type Encoder struct {
 	MaxSamples int
 	// Exemplars and NativeHistograms say whether those are encoded.
 	Exemplars, NativeHistograms bool
+	// Extended makes blocks for endpoints that may be sent 2.0: with metadata,
+	// start timestamps and custom buckets. See queue.Block.
+	Extended bool
 	// OnDrop is told of samples that the message cannot carry. It may be nil.
 	OnDrop func(samples int, reason string)
 
@@ -56,54 +59,78 @@ func (e *Encoder) Encode(rows ...*kinglet.Row) []queue.Block {
 	return e.blocks
 }
 
+// point is one column of a row.
+type point struct {
+	labels    []byte // encoded
+	atMs      int64
+	startMs   int64 // 0: unknown, or not to be sent
+	meta      *kinglet.Meta
+	exemplars []kinglet.Exemplar
+}
+
 func (e *Encoder) row(row *kinglet.Row) {
 	exemplars := row.Exemplars
 	if !e.Exemplars {
 		exemplars = nil
 	}
 	for i, v := range row.Values {
-		var mine []kinglet.Exemplar
-		for len(exemplars) > 0 && exemplars[0].Column <= i {
-			if exemplars[0].Column == i {
-				mine = append(mine, exemplars[0])
-			}
-			exemplars = exemplars[1:]
+		first := 0
+		for first < len(exemplars) && exemplars[first].Column < i {
+			first++
 		}
+		last := first
+		for last < len(exemplars) && exemplars[last].Column == i {
+			last++
+		}
+		mine := exemplars[first:last]
+		exemplars = exemplars[last:]
 		if kinglet.IsAbsent(v) {
 			continue
 		}
-		atMs := row.TimestampMs
+		p := point{labels: row.Shape.EncodedLabels(i), atMs: row.TimestampMs, exemplars: mine}
 		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
-			atMs = row.TimesMs[i]
+			p.atMs = row.TimesMs[i]
 		}
-		if row.Shape.Kind(i) == kinglet.KindHistogram {
-			var h *kinglet.Histogram
-			if row.Histograms != nil {
-				h = row.Histograms[i]
+		if e.Extended {
+			p.meta = row.Shape.Meta(i)
+			if row.StartsMs != nil && row.StartsMs[i] <= p.atMs { // RW-102
+				p.startMs = row.StartsMs[i]
 			}
-			e.histogram(row.Shape.EncodedLabels(i), h, v, atMs, mine)
+		}
+		if row.Shape.Kind(i) != kinglet.KindHistogram {
+			e.sample(p, v)
 			continue
 		}
-		e.sample(row.Shape.EncodedLabels(i), v, atMs, mine)
+		var h *kinglet.Histogram
+		if row.Histograms != nil {
+			h = row.Histograms[i]
+		}
+		e.histogram(p, h, v)
 	}
 }
 
 // sample appends one series with one sample.
-func (e *Encoder) sample(labels []byte, v float64, atMs int64, exemplars []kinglet.Exemplar) {
-	sampleSize := 1 + 8 + 1 + varintSize(uint64(atMs))
-	e.appendExemplars(exemplars)
-	e.begin(len(labels) + 1 + 1 + sampleSize + len(e.scratch))
-	e.raw = append(e.raw, labels...)
-	e.raw = append(e.raw, tagSeriesSamples, byte(sampleSize), tagSampleValue)
+func (e *Encoder) sample(p point, v float64) {
+	size := 1 + 8 + 1 + varintSize(uint64(p.atMs))
+	if p.startMs != 0 {
+		size += 1 + varintSize(uint64(p.startMs))
+	}
+	e.scratch = appendMeta(appendExemplars(e.scratch[:0], p.exemplars), p.meta)
+	e.begin(len(p.labels) + 1 + 1 + size + len(e.scratch))
+	e.raw = append(e.raw, p.labels...)
+	e.raw = append(e.raw, tagSeriesSamples, byte(size), tagSampleValue)
 	e.raw = binary.LittleEndian.AppendUint64(e.raw, math.Float64bits(v))
-	e.raw = appendVarint(e.raw, tagSampleTime, uint64(atMs))
+	e.raw = appendVarint(e.raw, tagSampleTime, uint64(p.atMs))
+	if p.startMs != 0 {
+		e.raw = appendVarint(e.raw, tagSampleStart, uint64(p.startMs))
+	}
 	e.raw = append(e.raw, e.scratch...)
-	e.count(atMs)
+	e.count(p.atMs)
 }
 
 // histogram appends one series with one native histogram. A nil h is a stale
 // marker if v is one (RW-53), else nothing.
-func (e *Encoder) histogram(labels []byte, h *kinglet.Histogram, v float64, atMs int64, exemplars []kinglet.Exemplar) {
+func (e *Encoder) histogram(p point, h *kinglet.Histogram, v float64) {
 	switch {
 	case h == nil && kinglet.IsStale(v):
 		h = &kinglet.Histogram{Sum: kinglet.Stale()}
@@ -114,26 +141,22 @@ func (e *Encoder) histogram(labels []byte, h *kinglet.Histogram, v float64, atMs
 	case !e.NativeHistograms:
 		e.drop(ReasonNativeHistograms)
 		return
-	case h.Schema == schemaCustom:
+	case h.Schema == schemaCustom && !e.Extended:
 		e.drop(ReasonCustomBuckets)
 		return
 	}
-	e.scratch = appendHistogram(e.scratch[:0], h, atMs)
+	e.scratch = appendHistogram(e.scratch[:0], h, p.atMs, p.startMs)
 	size := len(e.scratch)
 	header := 1 + varintSize(uint64(size))
-	e.scratch = appendExemplarFields(e.scratch, exemplars)
-	e.begin(len(labels) + header + len(e.scratch))
-	e.raw = append(e.raw, labels...)
+	e.scratch = appendMeta(appendExemplars(e.scratch, p.exemplars), p.meta)
+	e.begin(len(p.labels) + header + len(e.scratch))
+	e.raw = append(e.raw, p.labels...)
 	e.raw = binary.AppendUvarint(append(e.raw, tagSeriesHistograms), uint64(size))
 	e.raw = append(e.raw, e.scratch...)
-	e.count(atMs)
+	e.count(p.atMs)
 }
 
-func (e *Encoder) appendExemplars(exemplars []kinglet.Exemplar) {
-	e.scratch = appendExemplarFields(e.scratch[:0], exemplars)
-}
-
-func appendExemplarFields(dst []byte, exemplars []kinglet.Exemplar) []byte {
+func appendExemplars(dst []byte, exemplars []kinglet.Exemplar) []byte {
 	for _, x := range exemplars {
 		size := kinglet.EncodedLabelsSize(x.Labels) + 1 + 8 + 1 + varintSize(uint64(x.TimestampMs))
 		dst = binary.AppendUvarint(append(dst, tagSeriesExemplars), uint64(size))
@@ -142,6 +165,18 @@ func appendExemplarFields(dst []byte, exemplars []kinglet.Exemplar) []byte {
 		dst = appendVarint(dst, tagExemplarTime, uint64(x.TimestampMs))
 	}
 	return dst
+}
+
+// appendMeta appends the metadata of an extended series.
+func appendMeta(dst []byte, meta *kinglet.Meta) []byte {
+	if meta == nil {
+		return dst
+	}
+	size := 2 + 1 + varintSize(uint64(len(meta.Help))) + len(meta.Help) + 1 + varintSize(uint64(len(meta.Unit))) + len(meta.Unit)
+	dst = binary.AppendUvarint(append(dst, tagSeriesMeta), uint64(size))
+	dst = append(dst, tagMetaType, byte(meta.Type))
+	dst = append(binary.AppendUvarint(append(dst, tagMetaHelp), uint64(len(meta.Help))), meta.Help...)
+	return append(binary.AppendUvarint(append(dst, tagMetaUnit), uint64(len(meta.Unit))), meta.Unit...)
 }
 
 // begin opens a series of size bytes, in a new block if the open one is full.
@@ -170,7 +205,7 @@ func (e *Encoder) drop(reason string) {
 func (e *Encoder) cut() {
 	if e.open.Samples > 0 {
 		b := e.open
-		b.RawLen = len(e.raw)
+		b.RawLen, b.Extended = len(e.raw), e.Extended
 		b.Stream, e.packed = compress(e.raw, e.packed)
 		e.blocks = append(e.blocks, b)
 	}

@@ -24,6 +24,8 @@ const (
 	tagPositiveCounts = 13<<3 | wireBytes
 	tagResetHint      = 14<<3 | wireVarint
 	tagHistogramTime  = 15<<3 | wireVarint
+	tagCustomValues   = 16<<3 | wireBytes  // not in 1.0; two bytes
+	tagHistogramStart = 17<<3 | wireVarint // likewise
 
 	tagSpanOffset = 1<<3 | wireVarint
 	tagSpanLength = 2<<3 | wireVarint
@@ -33,7 +35,7 @@ const (
 
 // appendHistogram appends the message Histogram. Counts are always written,
 // since which of the two forms they take tells the kind of histogram (RW-94).
-func appendHistogram(dst []byte, h *kinglet.Histogram, atMs int64) []byte {
+func appendHistogram(dst []byte, h *kinglet.Histogram, atMs, startMs int64) []byte {
 	if h.Float {
 		dst = appendDouble(dst, tagCountFloat, h.CountFloat)
 	} else {
@@ -52,7 +54,14 @@ func appendHistogram(dst []byte, h *kinglet.Histogram, atMs int64) []byte {
 	if h.Gauge {
 		dst = appendVarint(dst, tagResetHint, resetHintGauge)
 	}
-	return appendVarint(dst, tagHistogramTime, uint64(atMs))
+	dst = appendVarint(dst, tagHistogramTime, uint64(atMs))
+	if len(h.CustomValues) > 0 {
+		dst = appendDoubles(dst, tagCustomValues, h.CustomValues)
+	}
+	if startMs != 0 {
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, tagHistogramStart), uint64(startMs))
+	}
+	return dst
 }
 
 func appendSide(dst []byte, spans []kinglet.Span, deltas []int64, counts []float64, spanTag, deltaTag, countTag byte) []byte {
@@ -72,14 +81,14 @@ func appendSide(dst []byte, spans []kinglet.Span, deltas []int64, counts []float
 			dst = binary.AppendUvarint(dst, zigzag(d))
 		}
 	}
-	return appendDoubles(dst, countTag, counts)
+	return appendDoubles(dst, uint64(countTag), counts)
 }
 
-func appendDoubles(dst []byte, tag byte, values []float64) []byte {
+func appendDoubles(dst []byte, tag uint64, values []float64) []byte {
 	if len(values) == 0 {
 		return dst
 	}
-	dst = binary.AppendUvarint(append(dst, tag), uint64(8*len(values)))
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, tag), uint64(8*len(values)))
 	for _, v := range values {
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"slices"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kinglet/writer/queue"
@@ -27,15 +25,6 @@ type Observer interface {
 	Dropped(samples int, reason string)
 }
 
-// Reasons of samples that an endpoint refused.
-const (
-	ReasonRejected     = "rejected"     // 4xx but those below
-	ReasonUnauthorized = "unauthorized" // 401 or 403, twice
-	ReasonTooLarge     = "too_large"    // 413 to a single series
-	ReasonRedirect     = "redirect"     // 3xx
-	ReasonOddStatus    = "odd_status"   // a status that HTTP does not know
-)
-
 // Sender takes the blocks of one queue to one endpoint, one request at a time,
 // so that the samples of a series keep their order (RW-40 to RW-42).
 type Sender struct {
@@ -45,8 +34,11 @@ type Sender struct {
 	faults     faultLog
 	maxSamples int
 	linger     time.Duration
+	maxAge     time.Duration
 	retry      []int
 	backoff    backoff
+	protocol   protocol
+	extended   atomic.Bool // protocol.wantsExtended, for others
 
 	mu    sync.Mutex
 	state State
@@ -70,12 +62,19 @@ type Batching struct {
 
 // NewSender makes a sender; it does nothing before Run.
 func NewSender(cfg Config, batching Batching, q queue.Queue, client *Client, observer Observer, log *slog.Logger) *Sender {
-	return &Sender{
+	s := &Sender{
 		queue: q, client: client, observer: observer, faults: faultLog{log: log},
-		maxSamples: batching.MaxSamples, linger: batching.Linger, retry: cfg.RetryStatus,
-		backoff: backoff{min: cfg.MinBackoff.Duration, max: cfg.MaxBackoff.Duration},
+		maxSamples: batching.MaxSamples, linger: batching.Linger, maxAge: cfg.MaxAge.Duration, retry: cfg.RetryStatus,
+		backoff: backoff{min: cfg.MinBackoff.Duration, max: cfg.MaxBackoff.Duration}, protocol: newProtocol(cfg),
 	}
+	s.extended.Store(s.protocol.wantsExtended())
+	return s
 }
+
+// WantsExtended reports whether blocks for this endpoint should be extended. It
+// may become false while the sender runs; blocks of either kind are always
+// taken.
+func (s *Sender) WantsExtended() bool { return s.extended.Load() }
 
 // Run sends until ctx ends, or until the queue is closed and empty. What was
 // not acknowledged stays in the queue.
@@ -98,40 +97,42 @@ func (s *Sender) State() State {
 	return s.state
 }
 
-// deliver sends blocks until they are taken or refused, in several requests if
+// deliver sends blocks until they are taken or given up, in several requests if
 // one is too large for the endpoint, and tells done of each part. It returns an
 // error only if ctx ended first.
 func (s *Sender) deliver(ctx context.Context, blocks []queue.Block, done func(n int)) error {
-	body := NewBody(blocks)
-	reason, err := s.send(ctx, body)
-	if err != nil {
-		return err
-	}
-	if reason != ReasonTooLarge || body.samples < 2 {
-		if reason == "" {
-			s.observer.Sent(body.samples, body.size)
-		} else {
-			s.observer.Dropped(body.samples, reason)
+	for len(blocks) > 0 {
+		if n := s.expired(blocks); n > 0 {
+			done(n)
+			blocks = blocks[n:]
+			continue
 		}
-		done(len(blocks))
-		return nil
-	}
-	if len(blocks) > 1 {
+		o, err := s.send(ctx, blocks)
+		switch {
+		case err != nil:
+			return err
+		case o == tooOld:
+			continue
+		case o == settled:
+			done(len(blocks))
+			return nil
+		case len(blocks) == 1:
+			return s.deliverHalves(ctx, blocks[0], done)
+		}
 		mid := len(blocks) / 2
 		if err := s.deliver(ctx, blocks[:mid], done); err != nil {
 			return err
 		}
-		return s.deliver(ctx, blocks[mid:], done)
+		blocks = blocks[mid:]
 	}
-	return s.deliverHalves(ctx, blocks[0], done)
+	return nil
 }
 
 // deliverHalves sends one block as two.
 func (s *Sender) deliverHalves(ctx context.Context, block queue.Block, done func(n int)) error {
 	first, second, err := halve(block)
 	if err != nil {
-		s.faults.dropped(block.Samples, err)
-		s.observer.Dropped(block.Samples, ReasonTooLarge)
+		s.giveUp(block.Samples, ReasonDamaged, err)
 		done(1)
 		return nil
 	}
@@ -144,17 +145,59 @@ func (s *Sender) deliverHalves(ctx context.Context, block queue.Block, done func
 	return nil
 }
 
-// send repeats body until it is taken (""), or refused for a reason. It returns
-// an error only if ctx ended first.
-func (s *Sender) send(ctx context.Context, body Body) (reason string, err error) {
-	secretsReread := false
+// expired gives up the oldest blocks that are older than max_age.
+func (s *Sender) expired(blocks []queue.Block) (n int) {
+	if s.maxAge <= 0 {
+		return 0
+	}
+	limitMs := time.Now().Add(-s.maxAge).UnixMilli()
+	for n < len(blocks) && blocks[n].MaxMs < limitMs {
+		s.giveUp(blocks[n].Samples, ReasonMaxAge, errTooOld)
+		n++
+	}
+	return n
+}
+
+var errTooOld = errors.New("samples are older than max_age")
+
+func (s *Sender) giveUp(samples int, reason string, err error) {
+	s.faults.dropped(samples, err)
+	s.observer.Dropped(samples, reason)
+}
+
+// outcome is how the sending of a request ended.
+type outcome uint8
+
+const (
+	settled  outcome = iota // taken, or given up and counted
+	tooLarge                // for the endpoint, but not a single series
+	tooOld                  // the oldest block exceeded max_age
+)
+
+// send repeats a request of blocks until it is taken, given up and counted, or
+// found too large or too old. It returns an error only if ctx ended first.
+func (s *Sender) send(ctx context.Context, blocks []queue.Block) (outcome, error) {
+	body, ok := s.body(s.protocol.next(), blocks)
+	if !ok {
+		return settled, nil
+	}
+	secretsReread, fellBack := false, false
 	for attempt := 0; ; attempt++ {
-		err := s.attempt(ctx, body, attempt)
+		answer, err := s.attempt(ctx, body, attempt)
+		if s.protocol.fallsBack(body.form, answer, err) && !fellBack {
+			fellBack = true
+			s.observer.Retried("fallback")
+			if body, ok = s.body(formPlain, blocks); !ok {
+				return settled, nil
+			}
+			continue
+		}
 		if err == nil {
-			return "", nil
+			s.accepted(body, answer, fellBack)
+			return settled, nil
 		}
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return settled, ctx.Err()
 		}
 		v := s.judge(err)
 		switch {
@@ -165,11 +208,10 @@ func (s *Sender) send(ctx context.Context, body Body) (reason string, err error)
 			s.observer.Retried(v.class)
 			continue
 		case v.reason == ReasonTooLarge && body.samples > 1:
-			return v.reason, nil // not lost yet
+			return tooLarge, nil
 		case v.reason != "":
-			s.faults.dropped(body.samples, err)
-			s.backoff.reset()
-			return v.reason, nil
+			s.refused(body, answer, v.reason, err)
+			return settled, nil
 		}
 		s.observer.Retried(v.class)
 		wait := s.backoff.wait()
@@ -177,18 +219,75 @@ func (s *Sender) send(ctx context.Context, body Body) (reason string, err error)
 			wait = v.retryAfter
 		}
 		if err := s.wait(ctx, wait); err != nil {
-			return "", err
+			return settled, err
+		}
+		if s.maxAge > 0 && blocks[0].MaxMs < time.Now().Add(-s.maxAge).UnixMilli() {
+			return tooOld, nil
 		}
 	}
 }
 
+// body makes the body of blocks. It reports false if they cannot be read or
+// nothing of them can go out in this form, having counted that.
+func (s *Sender) body(f form, blocks []queue.Block) (Body, bool) {
+	body, err := newBody(f, blocks)
+	if err != nil {
+		samples := 0
+		for i := range blocks {
+			samples += blocks[i].Samples
+		}
+		s.giveUp(samples, ReasonDamaged, err)
+		return body, false
+	}
+	if body.lost > 0 {
+		s.giveUp(body.lost, ReasonNotIn1, errNotIn1)
+	}
+	return body, body.samples > 0
+}
+
+var errNotIn1 = errors.New("remote write 1.0 cannot carry histograms with custom buckets, nor series whose names become those of others")
+
+// accepted counts a request that was taken.
+func (s *Sender) accepted(body Body, answer Answer, fellBack bool) {
+	s.backoff.reset()
+	s.faults.accepted()
+	missing := 0
+	if body.form == formMessage2 {
+		missing = max(0, body.holds.samples-answer.Written.Samples) + max(0, body.holds.histograms-answer.Written.Histograms)
+	}
+	if missing > 0 {
+		s.giveUp(missing, ReasonNotWritten, errNotWritten)
+	}
+	s.observer.Sent(body.samples-missing, body.size)
+	if s.protocol.taken(body.form, fellBack) {
+		s.faults.log.Info("endpoint has shown what it takes", "protocol", body.form.String())
+	}
+	s.extended.Store(s.protocol.wantsExtended())
+}
+
+var errNotWritten = errors.New("endpoint took a request and says that it wrote only a part")
+
+// refused counts a request that was refused for good, but for what a 2.0
+// receiver says it wrote of it (RW-78).
+func (s *Sender) refused(body Body, answer Answer, reason string, err error) {
+	wrote := 0
+	if body.form == formMessage2 {
+		wrote = min(body.samples, answer.Written.Samples+answer.Written.Histograms)
+	}
+	if wrote > 0 {
+		s.observer.Sent(wrote, body.size)
+	}
+	s.backoff.reset()
+	s.giveUp(body.samples-wrote, reason, err)
+}
+
 // attempt posts body once and notes how it went.
-func (s *Sender) attempt(ctx context.Context, body Body, attempt int) error {
+func (s *Sender) attempt(ctx context.Context, body Body, attempt int) (Answer, error) {
 	s.note(func(st *State) { st.InFlight, st.NextAttempt = true, time.Time{} })
 	start := time.Now()
-	status, err := s.client.Post(ctx, body, attempt)
+	answer, err := s.client.Post(ctx, body, attempt)
 	now := time.Now()
-	s.observer.Requested(statusLabel(status), now.Sub(start))
+	s.observer.Requested(statusLabel(answer.Status), now.Sub(start))
 	s.note(func(st *State) {
 		st.InFlight = false
 		switch {
@@ -198,67 +297,7 @@ func (s *Sender) attempt(ctx context.Context, body Body, attempt int) error {
 			st.LastError, st.LastErrorAt, st.Failing = err.Error(), now, true
 		}
 	})
-	if err == nil {
-		s.backoff.reset()
-		s.faults.accepted()
-	}
-	return err
-}
-
-// verdict is what to do about a failed attempt: give up for a reason, or retry.
-type verdict struct {
-	reason     string // "" = retry
-	class      string // of the retry
-	retryAfter time.Duration
-}
-
-// judge decides by the status alone (RW-57 to RW-61, RW-88); whatever is no
-// answer is worth repeating (RW-59).
-func (s *Sender) judge(err error) verdict {
-	answer, ok := errors.AsType[*StatusError](err)
-	if !ok {
-		s.faults.failing(err)
-		return verdict{class: "error"}
-	}
-	code := answer.Code
-	switch {
-	case code == http.StatusTooManyRequests, code == statusOverload, code/100 == 5, slices.Contains(s.retry, code):
-		s.faults.failing(err)
-		return verdict{class: retryClass(code), retryAfter: answer.RetryAfter}
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return verdict{reason: ReasonUnauthorized, class: "other"}
-	case code == http.StatusRequestEntityTooLarge:
-		return verdict{reason: ReasonTooLarge}
-	case code/100 == 4:
-		return verdict{reason: ReasonRejected}
-	case code/100 == 3:
-		return verdict{reason: ReasonRedirect}
-	}
-	return verdict{reason: ReasonOddStatus}
-}
-
-// statusOverload is what Nightingale answers when its queue is full.
-const statusOverload = 499
-
-func retryClass(code int) string {
-	switch {
-	case code == http.StatusTooManyRequests || code == statusOverload:
-		return strconv.Itoa(code)
-	case code/100 == 5:
-		return "5xx"
-	}
-	return "other"
-}
-
-// statusLabel keeps the number of labels small whatever an endpoint answers.
-func statusLabel(code int) string {
-	switch {
-	case code == 0:
-		return "error"
-	case code < 100 || code > 599:
-		return "other"
-	}
-	return strconv.Itoa(code)
+	return answer, err
 }
 
 // wait lets the endpoint rest for d.

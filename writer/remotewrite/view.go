@@ -20,15 +20,27 @@ type View struct {
 	columns []int32 // nil, or for each column of Shape the one it was
 }
 
-// NewView decides how remote write 1.0 sends shape: characters outside the old
-// alphabet become underscores in metric and label names (RW-31). Where two
-// labels of a series, or two series, become one, the one whose names needed no
-// rewriting is kept, else the first.
-func NewView(shape *kinglet.Shape) *View {
-	if isLegacyShape(shape) {
+// Naming is what a writer does to the labels of every series.
+type Naming struct {
+	// AnyName leaves names alone, for 2.0, which takes any. Otherwise
+	// characters outside the old alphabet become underscores (RW-31).
+	AnyName bool
+	// External labels are added where a series has no label of that name
+	// (RW-34). They are sorted, and their names are of the old alphabet.
+	External []kinglet.Label
+}
+
+// NewView decides how remote write 1.0 sends shape. See Naming.View.
+func NewView(shape *kinglet.Shape) *View { return Naming{}.View(shape) }
+
+// View decides how shape is sent. Where two labels of a series, or two series,
+// become one by new names, the one whose names needed no rewriting is kept,
+// else the first.
+func (n Naming) View(shape *kinglet.Shape) *View {
+	if len(n.External) == 0 && (n.AnyName || isLegacyShape(shape)) {
 		return &View{Shape: shape}
 	}
-	return rewrite(shape)
+	return n.rewrite(shape)
 }
 
 // Row is r as the view's row. It shares what it can with r, which is only read.
@@ -66,19 +78,14 @@ func gather[T any](from []T, columns []int32) []T {
 	return out
 }
 
-func rewrite(shape *kinglet.Shape) *View {
+func (n Naming) rewrite(shape *kinglet.Shape) *View {
 	v := &View{}
 	series := make([]kinglet.Series, 0, shape.Len())
-	taken := make(map[string]bool, shape.Len())
-	own := map[string]bool{} // label sets that need no rewriting
+	own := n.unrenamed(shape)
+	taken := map[string]bool{}
 	for i := range shape.Len() {
-		if encoded := shape.EncodedLabels(i); isLegacy(encoded) {
-			own[string(encoded)] = true
-		}
-	}
-	for i := range shape.Len() {
-		labels := shape.AppendLabels(nil, i)
-		if encoded := shape.EncodedLabels(i); !own[string(encoded)] {
+		labels := n.withExternal(shape.AppendLabels(nil, i))
+		if !n.AnyName && !isLegacy(shape.EncodedLabels(i)) {
 			v.Rewritten++
 			labels = legacyLabels(labels)
 			key := string(kinglet.AppendEncodedLabels(nil, labels))
@@ -96,6 +103,32 @@ func rewrite(shape *kinglet.Shape) *View {
 	}
 	v.Shape = kinglet.NewShape(series)
 	return v
+}
+
+// unrenamed are the label sets of a shape whose names may stay, as sent; nil if
+// that is all of them.
+func (n Naming) unrenamed(shape *kinglet.Shape) map[string]bool {
+	if n.AnyName || isLegacyShape(shape) {
+		return nil
+	}
+	own := map[string]bool{}
+	for i := range shape.Len() {
+		if isLegacy(shape.EncodedLabels(i)) {
+			own[string(kinglet.AppendEncodedLabels(nil, n.withExternal(shape.AppendLabels(nil, i))))] = true
+		}
+	}
+	return own
+}
+
+// withExternal adds the external labels that labels do not have.
+func (n Naming) withExternal(labels []kinglet.Label) []kinglet.Label {
+	for _, x := range n.External {
+		byName := func(l kinglet.Label, name string) int { return strings.Compare(l.Name, name) }
+		if at, found := slices.BinarySearchFunc(labels, x.Name, byName); !found {
+			labels = slices.Insert(labels, at, x)
+		}
+	}
+	return labels
 }
 
 // legacyLabels are labels with legal names, sorted and unique again.

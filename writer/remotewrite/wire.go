@@ -24,12 +24,18 @@ const (
 	tagSeriesSamples    = 2<<3 | wireBytes
 	tagSeriesExemplars  = 3<<3 | wireBytes
 	tagSeriesHistograms = 4<<3 | wireBytes
+	tagSeriesMeta       = 5<<3 | wireBytes // our own, in extended blocks
+
+	tagMetaType = 1<<3 | wireVarint // as MetricMetadata of 1.0 and Metadata of 2.0
+	tagMetaHelp = 3<<3 | wireBytes
+	tagMetaUnit = 4<<3 | wireBytes
 
 	tagLabelName  = 1<<3 | wireBytes
 	tagLabelValue = 2<<3 | wireBytes
 
 	tagSampleValue = 1<<3 | wireFixed64
 	tagSampleTime  = 2<<3 | wireVarint
+	tagSampleStart = 3<<3 | wireVarint // not in 1.0
 
 	tagExemplarLabels = 1<<3 | wireBytes
 	tagExemplarValue  = 2<<3 | wireFixed64
@@ -99,6 +105,24 @@ func varintSize(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
 
 func appendDouble(dst []byte, tag byte, v float64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, tag), math.Float64bits(v))
+}
+
+func appendBytes(dst []byte, tag byte, b []byte) []byte {
+	return append(binary.AppendUvarint(append(dst, tag), uint64(len(b))), b...)
+}
+
+// appendField appends f as it was. Its field number is below 16.
+func appendField(dst []byte, f field) []byte {
+	switch tag := byte(f.tag); tag & 7 {
+	case wireVarint:
+		return appendVarint(dst, tag, f.number)
+	case wireFixed64:
+		return binary.LittleEndian.AppendUint64(append(dst, tag), f.number)
+	case wireFixed32:
+		return binary.LittleEndian.AppendUint32(append(dst, tag), uint32(f.number))
+	default:
+		return appendBytes(dst, tag, f.data)
+	}
 }
 
 func appendVarint(dst []byte, tag byte, x uint64) []byte {

@@ -1,0 +1,72 @@
+package remotewrite
+
+import (
+	"errors"
+	"net/http"
+)
+
+// protocol decides in which form an endpoint is sent its samples. Anything but
+// plain 1.0 must be proven by the endpoint: some answer 2xx to what they did not
+// understand. It falls back to plain 1.0 once and for all (RW-74 to RW-83).
+type protocol struct {
+	better form // to be tried; formPlain for nothing
+	eager  bool // tried from the first request on, not after a plain one was taken
+
+	plainTaken bool // a plain request was taken
+	proven     bool // the endpoint has shown that it takes better
+	refused    bool // that it does not
+}
+
+func newProtocol(cfg Config) protocol {
+	switch {
+	case cfg.Compression == CompressZstd:
+		return protocol{better: formZstd, eager: true}
+	case cfg.ProtobufMessage == Message2:
+		return protocol{better: formMessage2, eager: true}
+	case cfg.ProtobufMessage == MessageAuto:
+		return protocol{better: formMessage2}
+	}
+	return protocol{}
+}
+
+// next is the form of the next request.
+func (p *protocol) next() form {
+	if p.better == formPlain || p.refused || !p.proven && !p.eager && !p.plainTaken {
+		return formPlain
+	}
+	return p.better
+}
+
+// fallsBack reports whether the same samples must be sent again as plain 1.0.
+func (p *protocol) fallsBack(f form, a Answer, err error) bool {
+	if f == formPlain {
+		return false
+	}
+	if err == nil {
+		return f == formMessage2 && !a.Written.Told // stored by nobody (RW-76)
+	}
+	answer, ok := errors.AsType[*StatusError](err)
+	if !ok {
+		return false
+	}
+	return answer.Code == http.StatusUnsupportedMediaType || answer.Code == http.StatusBadRequest && !p.proven
+}
+
+// taken notes that a request of that form was taken, and reports whether that
+// settled what the endpoint takes. FellBack says that it was refused in the
+// better form before.
+func (p *protocol) taken(f form, fellBack bool) (settled bool) {
+	if f != formPlain {
+		settled = !p.proven
+		p.proven = true
+		return settled
+	}
+	p.plainTaken = true
+	if fellBack {
+		p.refused = true
+	}
+	return fellBack
+}
+
+// wantsExtended reports whether blocks should hold what 2.0 carries.
+func (p *protocol) wantsExtended() bool { return p.better == formMessage2 && !p.refused }
