@@ -48,6 +48,7 @@ type protoReader struct {
 	meta   Metadata
 	sample Sample
 	key    []byte
+	common int     // how much of key the samples of the metric in hand share
 	suffix string  // of the sample in hand, behind the family's name
 	bound  string  // "le", "quantile" or "": what the number in the label is
 	limit  float64 // that number
@@ -109,6 +110,7 @@ func protoType(typ int32) (kinglet.MetricType, bool) {
 // give gives the samples of the metric in hand.
 func (p *protoReader) give() error {
 	m := &p.metric
+	p.metricKey()
 	p.sample.TimestampMs, p.sample.StartMs = kinglet.NoTime, 0
 	if m.timestampMs != 0 { // the format cannot tell 0 from none
 		p.sample.TimestampMs = m.timestampMs
@@ -197,16 +199,22 @@ func (p *protoReader) float(suffix, bound string, limit, value float64, exemplar
 	return p.emit(&p.sample)
 }
 
-// name makes the key of the next sample: family, suffix, the label messages as
-// they stand in the page, and the bits of the limit.
-func (p *protoReader) name(suffix, bound string, limit float64) {
-	p.suffix, p.bound, p.limit = suffix, bound, limit
-	p.key = append(append(p.key[:0], p.family.name...), suffix...)
+// metricKey begins the key of a metric's samples: the family, and the label
+// messages as they stand in the page.
+func (p *protoReader) metricKey() {
+	p.key = append(p.key[:0], p.family.name...)
 	for _, pair := range p.metric.labels {
 		p.key = append(binary.AppendUvarint(append(p.key, 0xff), uint64(len(pair))), pair...)
 	}
+	p.common = len(p.key)
+}
+
+// name ends the key of the next sample: the suffix and the bits of the limit.
+func (p *protoReader) name(suffix, bound string, limit float64) {
+	p.suffix, p.bound, p.limit = suffix, bound, limit
+	p.key = append(append(p.key[:p.common], 0xfe), suffix...)
 	if bound != "" {
-		p.key = binary.LittleEndian.AppendUint64(append(p.key, 0xff, bound[0]), math.Float64bits(limit))
+		p.key = binary.LittleEndian.AppendUint64(append(p.key, 0xff), math.Float64bits(limit))
 	}
 	p.sample.Series = p.key
 }

@@ -32,6 +32,7 @@ type protoMetric struct {
 	counter     protoValue
 	summary     protoSummaryBody
 	histogram   protoHistogram
+	used        bool // histogram is not as reset leaves it
 }
 
 type protoValue struct {
@@ -101,7 +102,10 @@ func (m *protoMetric) decode(b []byte) bool {
 	m.labels = m.labels[:0]
 	m.timestampMs, m.gauge, m.untyped, m.counter = 0, 0, 0, protoValue{}
 	m.summary = protoSummaryBody{quantiles: m.summary.quantiles[:0]}
-	m.histogram.reset()
+	if m.used {
+		m.histogram.reset()
+		m.used = false
+	}
 	r := wireReader{rest: b}
 	for r.next() {
 		ok := true
@@ -119,6 +123,7 @@ func (m *protoMetric) decode(b []byte) bool {
 		case 6:
 			m.timestampMs = int64(r.uint())
 		case 7:
+			m.used = true
 			ok = m.histogram.decode(r.bytes())
 		}
 		r.bad = r.bad || !ok

@@ -196,3 +196,25 @@ func TestGarbledProtobufReadsAsPrometheusReadsIt(t *testing.T) {
 		checkProto(t, soup.page(t))
 	}
 }
+
+func TestEqualKeysAreEqualLabels(t *testing.T) {
+	soup := protoSoup{Rand: rand.New(rand.NewPCG(13, 14))}
+	known := map[string]string{}
+	for range 3_000 {
+		err := Parse(soup.page(t), Protobuf, Options{ClassicToo: true}, func(s *Sample) error {
+			labels, err := s.AppendLabels(nil)
+			if err != nil {
+				return err
+			}
+			text := labelText(labels)
+			if before, ok := known[string(s.Series)]; ok && before != text {
+				t.Errorf("key %q is of %s and of %s", s.Series, before, text)
+			}
+			known[string(s.Series)] = text
+			return nil
+		})
+		if err == nil && len(known) == 0 {
+			t.Fatal("no samples")
+		}
+	}
+}

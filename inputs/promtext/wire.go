@@ -55,6 +55,10 @@ func (r *wireReader) next() bool {
 }
 
 func (r *wireReader) varint() uint64 {
+	if b := r.rest; len(b) > 0 && b[0] < 0x80 { // nearly always
+		r.rest = b[1:]
+		return uint64(b[0])
+	}
 	v, width := varint(r.rest)
 	if width == 0 {
 		r.bad = true
