@@ -1,0 +1,91 @@
+//go:build e2e
+
+package sidebyside
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/exp/api/remote"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/storage"
+	promremote "github.com/prometheus/prometheus/storage/remote"
+)
+
+// receiver is Prometheus' handler of remote writes before a database. It takes
+// one version of the protocol only, so that the version is seen to be used.
+type receiver struct {
+	server  *httptest.Server
+	handler http.Handler
+
+	mu       sync.Mutex
+	requests int
+	refusals []string
+}
+
+func newReceiver(t *testing.T, db storage.Appendable, version string) *receiver {
+	t.Helper()
+	accepted := remote.MessageTypes{remote.WriteV1MessageType}
+	if version == "2.0" {
+		accepted = remote.MessageTypes{remote.WriteV2MessageType}
+	}
+	r := &receiver{handler: promremote.NewWriteHandler(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), db, accepted, false, false, false)}
+	r.server = httptest.NewServer(r)
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+func (r *receiver) url() string { return r.server.URL + "/api/v1/write" }
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	answer := &answerWriter{ResponseWriter: w}
+	r.handler.ServeHTTP(answer, q)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests++
+	if answer.status >= 300 {
+		r.refusals = append(r.refusals, fmt.Sprintf("request %d: %d: %s", r.requests, answer.status, answer.text))
+	}
+}
+
+// answerWriter remembers an answer that is passed on.
+type answerWriter struct {
+	http.ResponseWriter
+	status int
+	text   []byte // its beginning
+}
+
+func (w *answerWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	if len(w.text) < 500 {
+		w.text = append(w.text, b...)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// checkRefusals wants that nothing was sent which the handler refused: with
+// 1.0 that costs the whole request.
+func checkRefusals(t *testing.T, s *side) {
+	t.Helper()
+	if s.receiver == nil {
+		return
+	}
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	t.Logf("%d requests", s.receiver.requests)
+	for i, refusal := range s.receiver.refusals {
+		if i == 10 {
+			t.Errorf("... and %d more", len(s.receiver.refusals)-10)
+			return
+		}
+		t.Error(refusal)
+	}
+}
