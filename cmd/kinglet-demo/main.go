@@ -44,11 +44,13 @@ func main() {
 		stop()
 		os.Exit(2)
 	}
-	if err := run(ctx, o, newScreen(os.Stdout, os.Getenv)); err != nil {
+	out := newScreen(os.Stdout, os.Getenv)
+	if err := run(ctx, o, out); err != nil {
 		fmt.Fprintln(os.Stderr, "kinglet-demo:", err)
 		stop()
 		os.Exit(1)
 	}
+	out.Line("stopped; nothing is left behind")
 }
 
 // parseFlags reads the command line; what is wrong with it has been printed.

@@ -63,7 +63,6 @@ func show(ctx context.Context, r *reporter, a *agent, out *screen) error {
 			last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			out.Block(r.full(last, time.Now()))
-			out.Line("stopped; nothing is left behind")
 			return nil
 		case now := <-ticker.C:
 			if ms := r.store.counts.firstMs.Load(); ms > 0 {
