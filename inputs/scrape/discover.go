@@ -34,9 +34,6 @@ func (s *textSource) discover() (discovery, error) {
 	return discovery{labels: labels, meta: s.w.familyOf(labels[0].Value)}, nil
 }
 
-// refOver is a new series beyond the sample limit: it is only counted.
-const refOver int32 = -4
-
 // discovered gives a series its final labels and its place.
 func (w *walk) discovered(d discovery) (ref int32, err error) {
 	l := w.l

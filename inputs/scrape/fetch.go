@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 	if err != nil {
 		return nil, errors.New("the URL cannot be requested") // the error would show it
 	}
-	req.Header.Set("Accept", acceptText)
+	req.Header.Set("Accept", cmp.Or(t.Accept, acceptText))
 	req.Header.Set("User-Agent", t.UserAgent)
 	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", strconv.FormatFloat(t.Timeout.Seconds(), 'f', -1, 64))
 	encoding := "gzip"

@@ -34,8 +34,8 @@ type layout struct {
 	orphans []orphan
 }
 
-// line is one line of a page. Of a sample the text up to the end of the series
-// is remembered, of a comment the whole.
+// line is a sample, or a comment about a family, on a page. Of a sample the
+// text up to the end of the series is remembered, of a comment the whole.
 type line struct {
 	hash uint64
 	size uint32
@@ -46,7 +46,7 @@ type line struct {
 const (
 	refDropped int32 = -1  // a series that filters or rules left out
 	refOwn     int32 = -2  // a series that kinglet itself sends, such as up
-	refComment int32 = -3  // a comment that says nothing
+	refOver    int32 = -3  // a new series beyond the sample limit, which is only counted and never kept
 	refFamily  int32 = -16 // refFamily-i: a comment about families[i]
 )
 

@@ -212,3 +212,28 @@ func checkLayout(t *testing.T, l *layout) {
 		}
 	}
 }
+
+// FuzzWalk reads two pages by turns and holds every scrape against the model.
+func FuzzWalk(f *testing.F) {
+	f.Add("# HELP m h\n# TYPE m counter\nm 1\nn{a=\"b\"} 2 3\n", "m 2\n\n# x\nn{a=\"b\"} 2 4\nn{a=\"b\",} 2 5\n", uint8(3), true)
+	f.Add("a 1\na 2\na 3 1\n", "a 1\na 2 1\na 3", uint8(1), true)
+	f.Add(" a{x=\"1\"}1\n\ta 2\r\n", "a{x=\"1\"} 1\nab 2\n{\"a\"} 3\n", uint8(200), false)
+	f.Add("a{b=\"c\"} NaN\na{b=\"} 1\n", "x{y=\"}\"} +Inf\nx{y=\"}\",z=\"\"} 1e9\n", uint8(9), false)
+	f.Fuzz(func(t *testing.T, one, two string, piece uint8, honor bool) {
+		cfg := testPage(1 + int(piece)%5)
+		cfg.HonorTimestamps = honor
+		l, m := newLayout(cfg, nil), &model{cfg: cfg}
+		for round, page := range []string{one, two, two, one, one, two} {
+			timeMs := int64(1000 * round)
+			want, good := m.expect(t, page, timeMs)
+			rows, _, err := read(l, page, timeMs, 1+int(piece))
+			if good != (err == nil) {
+				t.Fatalf("round %d, page %q: error %v", round, page, err)
+			}
+			if diff := cmp.Diff(want, rowLines(t, rows)); diff != "" {
+				t.Fatalf("round %d, page %q: %s", round, page, diff)
+			}
+			checkLayout(t, l)
+		}
+	})
+}

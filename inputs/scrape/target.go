@@ -36,9 +36,10 @@ type Target struct {
 	BodySizeLimit int64         // bytes, uncompressed; 0 = no limit
 	ScrapeMeta    bool          // send scrape_duration_seconds and its siblings beside up
 	UserAgent     string
-	SameNode      bool  // known to be on this node: gzip is not asked for; addresses of this host are found anyway
-	Silent        bool  // send neither up nor scrape_*
-	Refused       error // if set, every scrape fails with it and no request is made
+	Accept        string // "" = the text format before all others
+	SameNode      bool   // known to be on this node: gzip is not asked for; addresses of this host are found anyway
+	Silent        bool   // send neither up nor scrape_*
+	Refused       error  // if set, every scrape fails with it and no request is made
 }
 
 // offset is the target's place in the interval, the same after a restart.

@@ -139,13 +139,11 @@ func (w *walk) predicted(page []byte) []byte {
 			break
 		}
 		rest := page[n:]
-		if e.ref <= refComment {
+		if e.ref <= refFamily {
 			if rest[0] != '\n' {
 				break
 			}
-			if e.ref <= refFamily {
-				w.family = refFamily - e.ref
-			}
+			w.family = refFamily - e.ref
 			page = rest[1:]
 			w.number++
 			w.remember(e, w.at)
@@ -214,8 +212,8 @@ func (w *walk) unexpected(text []byte) error {
 		return err
 	}
 	switch l.Kind {
-	case promtext.Blank:
-		return nil
+	case promtext.Blank, promtext.Comment:
+		return nil // not remembered: a comment may be another each time
 	case promtext.SampleLine:
 		value, err := promtext.ParseValue(l.Value)
 		if err != nil {
@@ -236,14 +234,9 @@ func (w *walk) unexpected(text []byte) error {
 	hash := maphash.Bytes(w.l.seed, text)
 	e, pos, ok := w.find(hash, len(text))
 	if !ok {
-		e = line{hash, uint32(len(text)), refComment}
-		if l.Kind != promtext.Comment {
-			e.ref = w.newFamily(&l)
-		}
+		e = line{hash, uint32(len(text)), w.newFamily(&l)}
 	}
-	if e.ref <= refFamily {
-		w.family = refFamily - e.ref
-	}
+	w.family = refFamily - e.ref
 	w.remember(e, pos)
 	return nil
 }
