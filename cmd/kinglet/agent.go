@@ -141,10 +141,14 @@ func (a *agent) watch(ctx context.Context) {
 }
 
 // Reload reads the configuration again and applies it if it is sound; if not,
-// all stays as it was, and the error says why.
+// all stays as it was, and the error says why. A start is more lenient: there
+// is nothing yet that a faulty file could cost.
 func (a *agent) Reload(ctx context.Context) error {
 	cfg, findings, err := conf.Load(a.options.configs, loadOptions(a.options, a.process))
 	logFindings(a.log, findings)
+	if n := findings.Errors(); err == nil && n > 0 {
+		err = fmt.Errorf("read configuration in %s: %d faults, see the log or `kinglet check`", cfg.Dir, n)
+	}
 	if err == nil {
 		err = a.apply(ctx, cfg)
 	}
