@@ -63,11 +63,25 @@ type encoders struct {
 	of            []*endpoint // what groups was made of
 	extended      []bool      // and what those wanted
 	groups        []*group
+	metadata      bool // some endpoint is sent it
 	saidNoWriters bool
 }
 
-// attached is what the writer keeps with a shape: how each naming sends it.
-type attached map[naming]*remotewrite.View
+// attached is what the writer keeps with a shape. Only the encoding goroutine
+// looks into it.
+type attached struct {
+	views map[naming]*remotewrite.View // how each naming sends it
+	noted bool                         // its families are remembered
+}
+
+func attachedTo(shape *kinglet.Shape) *attached {
+	a, _ := shape.Attached().(*attached)
+	if a == nil {
+		a = &attached{views: map[naming]*remotewrite.View{}}
+		shape.Attach(a)
+	}
+	return a
+}
 
 // encode turns a push into blocks and hands them to the queues, which never
 // block.
@@ -79,6 +93,9 @@ func (p *Pipeline) encode(next push) {
 	start := time.Now()
 	if len(endpoints) == 0 {
 		p.noWriters(next.samples)
+	}
+	if p.encoders.metadata {
+		p.noteFamilies(next.rows)
 	}
 	for _, g := range p.encoders.groups {
 		g.encode(p.views(g, next.rows))
@@ -107,8 +124,9 @@ func (e *encoders) regroup(endpoints []*endpoint, batch int) {
 	if same {
 		return
 	}
-	e.of, e.extended, e.groups = endpoints, nil, nil
+	e.of, e.extended, e.groups, e.metadata = endpoints, nil, nil, false
 	for _, end := range endpoints {
+		e.metadata = e.metadata || end.cfg.MetadataInterval.Duration > 0
 		v := variantOf(end)
 		e.extended = append(e.extended, v.extended)
 		i := slices.IndexFunc(e.groups, func(g *group) bool { return g.variant == v })
@@ -169,18 +187,27 @@ func (p *Pipeline) views(g *group, rows []*kinglet.Row) []*kinglet.Row {
 
 // view is made once for a shape and a naming, and kept with the shape.
 func (p *Pipeline) view(g *group, shape *kinglet.Shape) *remotewrite.View {
-	kept, _ := shape.Attached().(attached)
-	if v := kept[g.variant.naming]; v != nil {
+	kept := attachedTo(shape)
+	if v := kept.views[g.variant.naming]; v != nil {
 		return v
 	}
 	v := g.variant.naming.full().View(shape)
 	p.metrics.rewritten.Add(float64(v.Rewritten))
-	if kept == nil || len(kept) >= len(p.encoders.groups) { // the latter after a reload
-		kept = attached{}
-		shape.Attach(kept)
+	if len(kept.views) >= len(p.encoders.groups) {
+		clear(kept.views) // left over from before a reload
 	}
-	kept[g.variant.naming] = v // only this goroutine looks into it
+	kept.views[g.variant.naming] = v
 	return v
+}
+
+// noteFamilies remembers the families of shapes not seen before.
+func (p *Pipeline) noteFamilies(rows []*kinglet.Row) {
+	for _, r := range rows {
+		if kept := attachedTo(r.Shape); !kept.noted {
+			kept.noted = true
+			p.families.note(r.Shape)
+		}
+	}
 }
 
 // withoutStale is rows without their stale markers, and whether that is rows.

@@ -39,7 +39,7 @@ func (p *Pipeline) newEndpoint(name string, cfg remotewrite.Config, q queue.Queu
 	}
 	batching := remotewrite.Batching{MaxSamples: p.cfg.Batch, Linger: p.cfg.Linger.Duration}
 	client := remotewrite.NewClient(cfg, http, p.cfg.UserAgent)
-	e.sender = remotewrite.NewSender(cfg, batching, e.queue, client, e.observer, e.log)
+	e.sender = remotewrite.NewSender(cfg, batching, remotewrite.Source{Queue: e.queue, Families: p.families.all}, client, e.observer, e.log)
 	return e, nil
 }
 

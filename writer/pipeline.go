@@ -42,6 +42,7 @@ type Pipeline struct {
 	running   context.Context
 	ended     bool
 
+	families families
 	encoders encoders // the encoding goroutine's
 }
 

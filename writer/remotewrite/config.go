@@ -44,6 +44,8 @@ type Config struct {
 	Compression     string            `toml:"compression"`      // "snappy" or "zstd", which VictoriaMetrics takes
 	MaxAge          unit.Duration     `toml:"max_age"`          // samples older than this are given up; 0 = never
 	ExternalLabels  map[string]string `toml:"external_labels" expand:"all"`
+
+	MetadataInterval unit.Duration `toml:"metadata_interval"` // 1.0 only: types and help are sent so often, in requests of their own; 0 = never
 }
 
 // Values of Config.ProtobufMessage and Config.Compression.
@@ -66,7 +68,8 @@ const (
 // within 5 s that it is back. One connection is kept, since one request is in
 // flight. Exemplars and native histograms are on because only pages that were
 // asked for them have any. Remote write 1.0 is what every receiver stores; some
-// answer 2xx to 2.0 and store nothing.
+// answer 2xx to 2.0 and store nothing. Metadata is not sent, because the stores
+// of Categraf's users drop it.
 func DefaultConfig() Config {
 	return Config{
 		TimeoutMs:           defaultTimeout.Milliseconds(),
@@ -141,6 +144,9 @@ func (c Config) messageFaults() []error {
 	}
 	if c.Compression == CompressZstd && c.ProtobufMessage != Message1 {
 		fault("compression = %q: want protobuf_message = %q with it", CompressZstd, Message1)
+	}
+	if c.MetadataInterval.Duration != 0 && c.MetadataInterval.Duration < time.Second {
+		fault("metadata_interval = %v: want 0s (never) or 1s or more", c.MetadataInterval)
 	}
 	if c.MaxAge.Duration < 0 {
 		fault("max_age = %v: want 0s or more", c.MaxAge)

@@ -99,7 +99,7 @@ func send(t *testing.T, cfg Config, rounds int) (counts, []string) {
 	}
 	q.Close()
 	got := counts{}
-	s := NewSender(cfg, Batching{MaxSamples: 100, Linger: time.Second}, q, NewClient(cfg, doer, "kinglet/1.2.3"), got, slog.New(slog.DiscardHandler))
+	s := NewSender(cfg, Batching{MaxSamples: 100, Linger: time.Second}, Source{Queue: q}, NewClient(cfg, doer, "kinglet/1.2.3"), got, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	s.Run(ctx)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinglet"
 	"kinglet/writer/queue"
 )
 
@@ -35,10 +36,15 @@ type Sender struct {
 	maxSamples int
 	linger     time.Duration
 	maxAge     time.Duration
-	retry      []int
-	backoff    backoff
-	protocol   protocol
-	extended   atomic.Bool // protocol.wantsExtended, for others
+
+	metadataEvery time.Duration // 0: never
+	metadataSent  time.Time
+	families      Families
+
+	retry    []int
+	backoff  backoff
+	protocol protocol
+	extended atomic.Bool // protocol.wantsExtended, for others
 
 	mu    sync.Mutex
 	state State
@@ -60,11 +66,22 @@ type Batching struct {
 	Linger     time.Duration // a sample waits at most so long for its request to fill
 }
 
+// Families gives what is known of all metric families. It may be called at any
+// time, and must not block.
+type Families func() []*kinglet.Meta
+
+// Source is where a sender takes from.
+type Source struct {
+	Queue    queue.Queue
+	Families Families // nil if there is no metadata to send
+}
+
 // NewSender makes a sender; it does nothing before Run.
-func NewSender(cfg Config, batching Batching, q queue.Queue, client *Client, observer Observer, log *slog.Logger) *Sender {
+func NewSender(cfg Config, batching Batching, from Source, client *Client, observer Observer, log *slog.Logger) *Sender {
 	s := &Sender{
-		queue: q, client: client, observer: observer, faults: faultLog{log: log},
-		maxSamples: batching.MaxSamples, linger: batching.Linger, maxAge: cfg.MaxAge.Duration, retry: cfg.RetryStatus,
+		queue: from.Queue, families: from.Families, client: client, observer: observer, faults: faultLog{log: log},
+		metadataEvery: cfg.MetadataInterval.Duration,
+		maxSamples:    batching.MaxSamples, linger: batching.Linger, maxAge: cfg.MaxAge.Duration, retry: cfg.RetryStatus,
 		backoff: backoff{min: cfg.MinBackoff.Duration, max: cfg.MaxBackoff.Duration}, protocol: newProtocol(cfg),
 	}
 	s.extended.Store(s.protocol.wantsExtended())
@@ -86,6 +103,9 @@ func (s *Sender) Run(ctx context.Context) {
 		}
 		if err := s.deliver(ctx, blocks, s.queue.Ack); err != nil {
 			return // ctx
+		}
+		if !s.State().Failing {
+			s.metadata(ctx)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func newBench(cfg Config, answers ...answer) *bench {
 	b := &bench{endpoint: &scripted{answers: answers}, counts: counts{}, log: &strings.Builder{}}
 	b.queue = queue.NewMemory(1<<20, nil)
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	b.sender = NewSender(cfg, Batching{MaxSamples: 100, Linger: time.Second}, b.queue, NewClient(cfg, b.endpoint, "kinglet/test"), b.counts, log)
+	b.sender = NewSender(cfg, Batching{MaxSamples: 100, Linger: time.Second}, Source{Queue: b.queue}, NewClient(cfg, b.endpoint, "kinglet/test"), b.counts, log)
 	return b
 }
 
