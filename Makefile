@@ -6,6 +6,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 IMAGE    ?= kinglet:$(VERSION)
 FUZZTIME ?= 30s
 BENCH    ?= .
+E2E      ?= ./e2e
 ARGS     ?=
 
 LDFLAGS = -s -w -X main.version=$(VERSION)
@@ -36,9 +37,9 @@ race: ## the same tests under the race detector
 	$(GO) test -race $(ARGS) ./...
 
 .PHONY: e2e
-e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it installs
+e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it installs; E2E=./e2e/... runs all there is
 	e2e/install
-	KINGLET_BIN=$(CURDIR)/bin/kinglet KINGLET_DEMO_BIN=$(CURDIR)/bin/kinglet-demo $(GO) test -tags e2e -count=1 -timeout 15m $(ARGS) ./e2e/...
+	KINGLET_BIN=$(CURDIR)/bin/kinglet KINGLET_DEMO_BIN=$(CURDIR)/bin/kinglet-demo $(GO) test -tags e2e -count=1 -timeout 15m $(ARGS) $(E2E)
 
 .PHONY: lint
 lint: $(LINTER) ## the linters, and the rules about who may import whom
