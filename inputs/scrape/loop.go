@@ -117,7 +117,6 @@ func (l *loop) changed() (leaving bool) {
 	l.m.mu.Unlock()
 	switch {
 	case leaving:
-		l.status.leave()
 	case wanted != l.target && wanted.Settings != l.target.Settings:
 		l.use(wanted)
 	default:

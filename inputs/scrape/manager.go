@@ -63,6 +63,7 @@ func (m *Manager) Update(targets []Target) {
 			delete(m.loops, key)
 		case !l.leaving:
 			l.leaving = true
+			l.status.leave()
 			l.notify()
 		}
 	}

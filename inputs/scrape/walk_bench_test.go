@@ -3,10 +3,14 @@ package scrape
 import (
 	"compress/gzip"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"kinglet/conf/httpclient"
 )
 
 // recorded is a page of a real cluster, kept with the parser's tests.
@@ -127,4 +131,33 @@ func TestASteadyPageMakesNoShape(t *testing.T) {
 			t.Errorf("round %d made %d shapes", round, w.shapesMade)
 		}
 	}
+}
+
+// BenchmarkScrape is a whole scrape over loopback, the server's side included.
+func BenchmarkScrape(b *testing.B) {
+	page := recorded(b, "pods-80.kubelet-cadvisor")
+	server := httptest.NewServer(text(page))
+	defer server.Close()
+	client, err := httpclient.New(httpclient.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	cfg := testPage(1000)
+	cfg.HonorTimestamps = false
+	pager, err := newPager(&Target{URL: server.URL, Client: client, Timeout: time.Minute}, newWindows())
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, samples := newLayout(cfg, nil), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		w := l.begin(0)
+		if _, err := pager.fetch(b.Context(), w); err != nil {
+			b.Fatal(err)
+		}
+		w.commit()
+		samples += w.scraped
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
 }
