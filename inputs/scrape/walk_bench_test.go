@@ -38,18 +38,17 @@ func BenchmarkSteadyWalk(b *testing.B) {
 	for _, name := range []string{"kube-proxy", "kubelet-cadvisor", "kubelet"} {
 		b.Run(name, func(b *testing.B) {
 			pages := [][]byte{[]byte(recorded(b, name)), []byte(recorded(b, name+".15s"))}
-			benchmarkWalk(b, pages)
+			benchmarkWalk(b, pages, false)
 		})
 	}
-	b.Run("pods-80.kubelet-cadvisor", func(b *testing.B) {
-		page := []byte(recorded(b, "pods-80.kubelet-cadvisor"))
-		benchmarkWalk(b, [][]byte{page, page})
-	})
+	big := []byte(recorded(b, "pods-80.kubelet-cadvisor"))
+	b.Run("pods-80.kubelet-cadvisor", func(b *testing.B) { benchmarkWalk(b, [][]byte{big, big}, false) })
+	b.Run("pods-80.kubelet-cadvisor,honor_timestamps", func(b *testing.B) { benchmarkWalk(b, [][]byte{big, big}, true) })
 }
 
-func benchmarkWalk(b *testing.B, pages [][]byte) {
+func benchmarkWalk(b *testing.B, pages [][]byte, honor bool) {
 	cfg := testPage(1000)
-	cfg.HonorTimestamps = false
+	cfg.HonorTimestamps = honor
 	l := newLayout(cfg, nil)
 	for _, page := range pages { // both have the same lines but for a few: settle
 		if _, _, err := read(l, string(page), 0, len(page)); err != nil {
