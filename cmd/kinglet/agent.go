@@ -75,7 +75,9 @@ func runAgent(ctx context.Context, o options, p process) int {
 
 func newAgent(cfg *conf.Config, o options, p process, log *slog.Logger) (*agent, error) {
 	reg := newMetricSet()
-	pipeline, err := writer.New(cfg.WriterOpt, cfg.Writers, log, reg.base)
+	settings := cfg.WriterOpt
+	settings.UserAgent = "kinglet/" + version
+	pipeline, err := writer.New(settings, cfg.Writers, log, reg.base)
 	if err != nil {
 		return nil, fmt.Errorf("build the writers: %w", err)
 	}

@@ -49,7 +49,8 @@ func (p *protocol) fallsBack(f form, a Answer, err error) bool {
 	if !ok {
 		return false
 	}
-	return answer.Code == http.StatusUnsupportedMediaType || answer.Code == http.StatusBadRequest && !p.proven
+	// Some 1.0 receivers say 400. One that tells what it wrote has read 2.0.
+	return answer.Code == http.StatusUnsupportedMediaType || answer.Code == http.StatusBadRequest && !p.proven && !a.Written.Told
 }
 
 // taken notes that a request of that form was taken, and reports whether that

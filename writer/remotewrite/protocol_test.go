@@ -165,6 +165,7 @@ func TestProtocolIsProvenOrFallsBack(t *testing.T) {
 		{"415 falls back", message(Message2), []answer{{status: 415}, ok, ok, ok}, "2111", counts{"sent": 180, "retried fallback": 1}},
 		{"400 before proof falls back", message(Message2), []answer{{status: 400}, ok, ok, ok}, "2111", counts{"sent": 180, "retried fallback": 1}},
 		{"400 after proof is a refusal", message(Message2), []answer{written, {status: 400, header: wrote(20)}, written}, "222", counts{"sent": 140, "dropped rejected": 40}},
+		{"400 that tells what was written is a refusal", message(Message2), []answer{{status: 400, header: wrote(20)}, written, written}, "222", counts{"sent": 140, "dropped rejected": 40}},
 		{"bad data proves nothing", message(Message2), []answer{{status: 400}, {status: 400}, written, written}, "2122", counts{"sent": 120, "dropped rejected": 60, "retried fallback": 1}},
 		{"fewer written is a success with a count", message(Message2), []answer{{status: 200, header: wrote(50)}, written, written}, "222", counts{"sent": 170, "dropped not_written": 10}},
 		{"5xx repeats 2.0", message(Message2), []answer{{status: 503, header: wrote(10)}, written, written, written}, "2222", counts{"sent": 180, "retried 5xx": 1}},

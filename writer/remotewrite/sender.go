@@ -101,13 +101,29 @@ func (s *Sender) Run(ctx context.Context) {
 		if err != nil {
 			return // closed and empty, or ctx
 		}
-		if err := s.deliver(ctx, blocks, s.queue.Ack); err != nil {
+		if err := s.deliver(ctx, fitting(blocks), s.queue.Ack); err != nil {
 			return // ctx
 		}
 		if !s.State().Failing {
 			s.metadata(ctx)
 		}
 	}
+}
+
+// maxRequest bounds the decoded size of a request in bytes: half of what common
+// receivers take (RW-87). Only very long labels come near it.
+const maxRequest = 16 << 20
+
+// fitting are the first of blocks, one at least, that make a request of at most
+// maxRequest.
+func fitting(blocks []queue.Block) []queue.Block {
+	size := 0
+	for i := range blocks {
+		if size += blocks[i].RawLen; size > maxRequest && i > 0 {
+			return blocks[:i]
+		}
+	}
+	return blocks
 }
 
 // State tells how the endpoint is doing.
@@ -285,7 +301,7 @@ func (s *Sender) accepted(body Body, answer Answer, fellBack bool) {
 	s.extended.Store(s.protocol.wantsExtended())
 }
 
-var errNotWritten = errors.New("endpoint took a request and says that it wrote only a part")
+var errNotWritten = errors.New("endpoint took a request and reports that only a part of it was written")
 
 // refused counts a request that was refused for good, but for what a 2.0
 // receiver says it wrote of it (RW-78).

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"kinglet"
 	"kinglet/conf/unit"
 	"kinglet/writer/queue"
 )
@@ -117,7 +118,7 @@ type bench struct {
 func newBench(cfg Config, answers ...answer) *bench {
 	cfg.URL = "http://user:secret@endpoint/write?token=secret"
 	b := &bench{endpoint: &scripted{answers: answers}, counts: counts{}, log: &strings.Builder{}}
-	b.queue = queue.NewMemory(1<<20, nil)
+	b.queue = queue.NewMemory(8<<20, nil)
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	b.sender = NewSender(cfg, Batching{MaxSamples: 100, Linger: time.Second}, Source{Queue: b.queue}, NewClient(cfg, b.endpoint, "kinglet/test"), b.counts, log)
 	return b
@@ -373,6 +374,27 @@ func TestFaultLogStaysQuietWhileFlapping(t *testing.T) {
 		b.run(t)
 		if n := strings.Count(b.log.String(), "\n"); n > 4 {
 			t.Errorf("got %d lines in half a minute:\n%s", n, b.log)
+		}
+	})
+}
+
+func TestRequestsStayBelowWhatReceiversTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(DefaultConfig())
+		long := strings.Repeat("x", 1<<20)
+		row := &kinglet.Row{TimestampMs: nowMs}
+		var series []kinglet.Series
+		for i := range 40 {
+			series = append(series, kinglet.Series{Labels: labels("__name__", "m", "i", fmt.Sprint(i), "long", long)})
+			row.Values = append(row.Values, float64(i))
+		}
+		row.Shape = kinglet.NewShape(series)
+		for _, block := range newEncoder(100).Encode(row) {
+			b.queue.Append(block)
+		}
+		b.run(t)
+		if b.counts["sent"] != 40 || len(b.endpoint.requests) != 3 {
+			t.Errorf("%d samples in %d requests, want 40 in 3", b.counts["sent"], len(b.endpoint.requests))
 		}
 	})
 }
