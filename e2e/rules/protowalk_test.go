@@ -40,7 +40,7 @@ func onlyFields(b []byte, path string, schema map[string][]int) error {
 
 // takeValue splits one value of a wire type off b.
 func takeValue(b []byte, wire uint64) (value, rest []byte, err error) {
-	size := 0
+	var size int
 	switch wire {
 	case 0:
 		_, size = binary.Uvarint(b)

@@ -64,7 +64,7 @@ func TestSchedule(t *testing.T) {
 			}
 			all := w.targets[0].seen()
 			for i := 1; i < len(all); i++ {
-				if gap := all[i].At.Sub(all[i-1].At); gap < 800*time.Millisecond {
+				if gap := all[i].At.Sub(all[i-1].At); gap < 500*time.Millisecond {
 					return fmt.Errorf("scrape %d came %v after the one before", i, gap)
 				}
 			}

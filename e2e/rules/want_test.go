@@ -53,11 +53,6 @@ func posts(n int) Want {
 	}
 }
 
-// all holds when each does.
-func all(wants ...Want) Want {
-	return func(w *World) error { return w.judge(wants) }
-}
-
 // values holds if the selector picks one series and its samples begin so.
 func values(selector string, want ...float64) Want {
 	return func(w *World) error {
@@ -279,7 +274,7 @@ func logs(text string) Want {
 // running holds while the agent has not ended.
 func running(w *World) error {
 	if w.proc.ended() {
-		return fmt.Errorf("the agent ended: %w", w.proc.err)
+		return fmt.Errorf("the agent ended: %w", w.proc.exit())
 	}
 	return nil
 }

@@ -128,12 +128,16 @@ func (w *World) wait(limit time.Duration, cond Want) error {
 			return nil
 		}
 		if ended && limit > 2*time.Second {
-			return fmt.Errorf("the agent has ended (%v); %w", w.proc.err, err)
+			return errors.Join(fmt.Errorf("the agent has ended: %w", w.proc.exit()), err)
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("after %v: %w", limit, err)
 		}
-		time.Sleep(20 * time.Millisecond) // a poll; nothing is decided by its length
+		select {
+		case <-w.t.Context().Done():
+			return err
+		case <-time.After(20 * time.Millisecond): // a poll; nothing is decided by its length
+		}
 	}
 }
 
@@ -262,6 +266,14 @@ func (p *process) ended() bool {
 	default:
 		return false
 	}
+}
+
+// exit is how the process ended, which may be well.
+func (p *process) exit() error {
+	if p.err == nil {
+		return errors.New("exit status 0")
+	}
+	return p.err
 }
 
 func (p *process) kill() {
