@@ -29,13 +29,17 @@ func (d difference) String() string {
 }
 
 // compare lists every difference between two records, over the scrapes that
-// both have made.
+// both have made; of targets that are gone, over all.
 func compare(want, got *record) []difference {
 	var found []difference
 	ends := map[string]int{}
 	for _, target := range union(want.targets(), got.targets()) {
 		a, b := len(want.scrapes[target]), len(got.scrapes[target])
-		if ends[target] = min(a, b); ends[target] == 0 {
+		ends[target] = min(a, b)
+		if want.gone[target] || got.gone[target] {
+			ends[target] = max(a, b)
+		}
+		if a == 0 || b == 0 {
 			found = append(found, difference{id: id{target, "up"}, What: "scrapes", Want: fmt.Sprint(a), Got: fmt.Sprint(b)})
 		}
 	}
@@ -103,30 +107,43 @@ const most = 200
 // checkExplained wants every difference explained, and every explanation used.
 func checkExplained(t *testing.T, side string, found []difference) {
 	t.Helper()
-	used := map[string]int{}
-	var left []difference
-	for _, d := range found {
-		if why := explain(side, d); why != "" {
-			used[why]++
-			continue
-		}
-		left = append(left, d)
+	complaints, notes := judge(side, found, explanations())
+	for _, n := range notes {
+		t.Log(n)
 	}
-	for i, line := range bySeries(left) {
+	for i, c := range complaints {
 		if i == most {
-			t.Errorf("... %d differences are not explained", len(left))
+			t.Errorf("... and of %d series more", len(complaints)-most)
 			break
 		}
-		t.Error(line)
+		t.Error(c)
 	}
-	for _, e := range explanations() {
-		if e.holdsFor(side) {
-			t.Logf("%d differences: %s", used[e.why], e.why)
-			if used[e.why] == 0 {
-				t.Errorf("no difference needs this explanation any more: %s", e.why)
-			}
+}
+
+// judge holds differences against explanations. It complains about every
+// series with differences that are not explained, and about explanations that
+// explain nothing; notes say what was explained how often.
+func judge(side string, found []difference, list []explanation) (complaints, notes []string) {
+	used := make([]int, len(list))
+	var left []difference
+	for _, d := range found {
+		i := slices.IndexFunc(list, func(e explanation) bool { return e.holdsFor(side) && e.covers(d) })
+		if i < 0 {
+			left = append(left, d)
+			continue
+		}
+		used[i]++
+	}
+	complaints = bySeries(left)
+	for i, e := range list {
+		switch {
+		case used[i] > 0:
+			notes = append(notes, fmt.Sprintf("%d differences: %s", used[i], e.why))
+		case e.holdsFor(side):
+			complaints = append(complaints, "no difference needs this explanation any more: "+e.why)
 		}
 	}
+	return complaints, notes
 }
 
 // bySeries prints the first difference of each series, and how many follow.

@@ -2,30 +2,106 @@
 
 package sidebyside
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// explanation is a difference that kinglet decides on. Why is for readers of
-// the test's output, so it names what differs and the reason.
+// explanation is a difference that kinglet decides on, or that lies in remote
+// write itself. Why names what differs and the reason; it is printed with the
+// number of samples that differ so.
 type explanation struct {
 	why    string
-	sides  []string // where it holds
+	only   string // the one side where it holds; "" = both of kinglet's
 	covers func(d difference) bool
 }
 
-func (e explanation) holdsFor(side string) bool { return slices.Contains(e.sides, side) }
-
-// explanations is everything in which kinglet's database differs from
-// Prometheus'. One that explains nothing fails the test.
-func explanations() []explanation {
-	return nil
+func (e explanation) holdsFor(side string) bool {
+	if e.only != "" {
+		return side == e.only
+	}
+	return side == kinglet1 || side == kinglet2
 }
 
-// explain is the reason of a difference, or "".
-func explain(side string, d difference) string {
-	for _, e := range explanations() {
-		if e.holdsFor(side) && e.covers(d) {
-			return e.why
-		}
+// explanations is everything in which what kinglet stores differs from what
+// Prometheus stores. One that explains nothing fails the test.
+func explanations() []explanation {
+	return []explanation{
+		{
+			why: "when a page fails after good lines, Prometheus leaves the series before the fault without a marker until later, " +
+				"and marks new ones that it never stored; kinglet ends all that it sent, and nothing else (RW-46, RW-54)",
+			covers: func(d difference) bool {
+				return d.of("bad-late", "sample-limit", "openmetrics-bad") && d.What == "sample" &&
+					(d.Want == "" && d.Got == staleText || d.Want == staleText && d.Got == "")
+			},
+		},
+		{
+			why: "scrape_series_added counts series that were not there before; Prometheus counts spellings, knows those of empty and failed pages, " +
+				"and forgets all of a target that leaves and comes straight back (RW-145)",
+			covers: func(d difference) bool {
+				return d.of("conflicts", "duplicates", "relabeled", "shuffled", "empty-pages", "sample-limit", "bad-late", "flitter", "own-names") &&
+					d.named("scrape_series_added")
+			},
+		},
+		{
+			why: "a page that breaks off was read up to there, as it came, which scrape_samples_* say; Prometheus reads it afterwards, not at all (RW-143)",
+			covers: func(d difference) bool {
+				return d.of("hanging", "truncated", "zipped") && d.named("scrape_samples_scraped", "scrape_samples_post_metric_relabeling") && strings.HasPrefix(d.Want, "0 ")
+			},
+		},
+		{
+			why: "le and quantile stay as the page has them (RW-126)",
+			covers: func(d difference) bool {
+				return d.of("typed-le") && (d.named("h_bucket") || d.named("q"))
+			},
+		},
+		{
+			why: "a page without a readable Content-Type is text, as in Categraf (RW-114)",
+			covers: func(d difference) bool {
+				return d.of("content-types") && (d.At.Round == 14 || d.At.Round == 20) && d.Got != staleText
+			},
+		},
+		{
+			why:    "a series that gains a timestamp goes on, so that kinglet does not end it; Prometheus does (RW-45)",
+			covers: func(d difference) bool { return d.of("stamped") && d.named("stamped_at_times") && d.Want == staleText },
+		},
+		{
+			why: "names are rewritten with _ to those that every receiver takes (RW-31)",
+			covers: func(d difference) bool {
+				return d.of("utf8", "protobuf") && (strings.Contains(d.Series, `"dotted.`) || strings.Contains(d.Series, "dotted_") ||
+					strings.Contains(d.Series, `"größe"`) || d.named("gr__e") || d.named("pb.dotted") || d.named("pb_dotted"))
+			},
+		},
+		{
+			why:    "the series of a job that is removed as a whole end too; Prometheus marks those of single targets only (RW-48)",
+			covers: func(d difference) bool { return d.of("dismissed") && d.At.Round == 16 && d.Got == staleText },
+		},
+		{
+			why: "where a page has a series that the agent sends itself, kinglet's own is kept, Prometheus' is not (RW-147)",
+			covers: func(d difference) bool {
+				return d.of("own-names") && d.named("up", "scrape_samples_scraped")
+			},
+		},
+		{
+			why: "an exemplar without timestamp that stays on the page is stored at each scrape, as remote write gives it one (RW-89, RW-91)",
+			covers: func(d difference) bool {
+				return d.of("openmetrics") && d.What == "exemplar" && d.named("om_requests_total") && d.Want == ""
+			},
+		},
+		{
+			why:  "the handler of 1.0 takes a new series' exemplars before its histograms, and drops those of a series it does not know yet",
+			only: kinglet1,
+			covers: func(d difference) bool {
+				return strings.HasPrefix(d.Target, "native-") && d.What == "exemplar" && d.At.Round == 0 && d.Got == ""
+			},
+		},
 	}
-	return ""
+}
+
+// of reports whether the difference is in one of these targets.
+func (d difference) of(targets ...string) bool { return slices.Contains(targets, d.Target) }
+
+// named reports whether its series has one of these metric names.
+func (d difference) named(metrics ...string) bool {
+	return slices.ContainsFunc(metrics, func(m string) bool { return strings.HasPrefix(d.Series, `{__name__="`+m+`"`) })
 }

@@ -20,7 +20,6 @@ import (
 type scrapeManager struct {
 	side    *side
 	manager *scrape.Manager
-	config  *config.Config
 	groups  chan map[string][]*targetgroup.Group
 	done    chan error
 }
@@ -28,29 +27,16 @@ type scrapeManager struct {
 func newPrometheus(t *testing.T, w *world, name string) *side {
 	t.Helper()
 	s := newSide(t, w, name)
-	text, err := prometheusYAML(w.jobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quiet := slog.New(slog.DiscardHandler)
-	cfg, err := config.Load(text, quiet)
-	if err != nil {
-		t.Fatalf("Prometheus does not take the script's jobs: %v\n%s", err, text)
-	}
 	options := &scrape.Options{
 		DiscoveryReloadInterval:  model.Duration(50 * time.Millisecond),
 		DiscoveryReloadOnStartup: true,
 	}
-	manager, err := scrape.NewManager(options, quiet, nil, nil, s.db, prometheus.NewRegistry())
+	manager, err := scrape.NewManager(options, slog.New(slog.DiscardHandler), nil, nil, s.db, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := manager.ApplyConfig(cfg); err != nil {
-		t.Fatal(err)
-	}
 	s.scraper = &scrapeManager{
-		side: s, manager: manager, config: cfg,
-		groups: make(chan map[string][]*targetgroup.Group), done: make(chan error, 1),
+		side: s, manager: manager, groups: make(chan map[string][]*targetgroup.Group), done: make(chan error, 1),
 	}
 	return s
 }
@@ -63,21 +49,35 @@ func (m *scrapeManager) start(t *testing.T, active map[string]bool) {
 	}
 }
 
-// apply tells the manager its targets, as service discovery does, after
-// applying the configuration again, as a reload does.
+// apply loads the configuration of the jobs that have targets, as a reload
+// does, and tells the manager the targets, as service discovery does.
 func (m *scrapeManager) apply(active map[string]bool) error {
-	if err := m.manager.ApplyConfig(m.config); err != nil {
-		return err
-	}
+	var jobs []job
 	sets := map[string][]*targetgroup.Group{}
 	for _, j := range m.side.world.jobs {
+		addresses := m.side.addresses(j.name, active)
+		if len(addresses) == 0 {
+			continue
+		}
+		jobs = append(jobs, j)
 		group := &targetgroup.Group{Source: "script"}
-		for _, address := range m.side.addresses(j.name, active) {
+		for _, address := range addresses {
 			group.Targets = append(group.Targets, model.LabelSet{
 				model.AddressLabel: model.LabelValue(address), targetLabel: model.LabelValue(address),
 			})
 		}
 		sets[j.name] = []*targetgroup.Group{group}
+	}
+	text, err := prometheusYAML(jobs)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fmt.Errorf("load %s: %w", text, err)
+	}
+	if err := m.manager.ApplyConfig(cfg); err != nil {
+		return err
 	}
 	select {
 	case m.groups <- sets:

@@ -45,6 +45,7 @@ func (i id) String() string { return i.Target + " " + i.Series }
 // record is what a database holds, by round.
 type record struct {
 	scrapes   map[string][]int64 // by target: timestamps of its scrapes, from `up`
+	gone      map[string]bool    // targets that were not scraped any more in the end
 	series    map[id][]point
 	exemplars map[id][]point
 }
@@ -63,7 +64,7 @@ func readRecord(ctx context.Context, w *world, s *side) (*record, error) {
 		return nil, err
 	}
 	p := &placer{side: s, names: map[string]string{}, record: &record{
-		scrapes: map[string][]int64{}, series: map[id][]point{}, exemplars: map[id][]point{},
+		scrapes: map[string][]int64{}, gone: s.gone(), series: map[id][]point{}, exemplars: map[id][]point{},
 	}}
 	for name, e := range s.endpoints {
 		p.names[e.address] = name

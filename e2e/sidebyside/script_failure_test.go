@@ -113,8 +113,6 @@ func contentTypes(s *request) page {
 		p.kind = `text/plain; charset="`
 	case 22:
 		p.kind = protobufType
-	case 24:
-		p.kind = openMetricsType // lacks # EOF
 	case 26:
 		p.kind = "text/plain"
 	case 28:

@@ -9,6 +9,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 func formatTargets() []*target {
@@ -76,7 +77,7 @@ func openMetricsBad(s *request) page {
 // protobuf makes a page in the delimited protobuf format.
 func protobuf(families ...*dto.MetricFamily) page {
 	var buf bytes.Buffer
-	enc := expfmt.NewEncoder(&buf, expfmt.NewFormat(expfmt.TypeProtoDelim))
+	enc := expfmt.NewEncoder(&buf, expfmt.NewFormat(expfmt.TypeProtoDelim).WithEscapingScheme(model.NoEscaping))
 	for _, f := range families {
 		if err := enc.Encode(f); err != nil {
 			panic(fmt.Sprintf("encode %s: %v", f.GetName(), err)) // the page is a constant of the test

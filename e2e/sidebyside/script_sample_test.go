@@ -12,6 +12,7 @@ func timestampTargets() []*target {
 		plain("stamped", job{}, stamped),
 		plain("stamped-tracked", job{trackStaleness: true}, stamped),
 		plain("stamped-ignored", job{ignoreTimestamps: true}, stamped),
+		plain("stamped-backwards", job{}, stampedBackwards),
 		plain("values", job{}, values),
 		plain("duplicates", job{}, duplicates),
 	}
@@ -32,6 +33,25 @@ func stamped(s *request) page {
 		return page{status: 500}
 	}
 	return text(lines...)
+}
+
+// stampedBackwards has timestamps that go back or stand still, now and then.
+func stampedBackwards(s *request) page {
+	back, still, value := s.stamp(-500), s.stamp(-500), s.K
+	if s.K%5 == 3 {
+		back = s.stamp(-1875) // before that of the last request
+	}
+	if s.K%5 == 4 {
+		still = s.stampBefore(-500)
+	}
+	if s.K%10 == 4 {
+		value = s.K - 1 // as it was
+	}
+	return text(
+		fmt.Sprintf("stamped_back %d %d", s.K, back), fmt.Sprintf("stamped_still %d %d", value, still),
+		fmt.Sprintf("stamped_same %d %d", s.K, s.stamp(-250)), fmt.Sprintf("stamped_same %d %d", s.K+1, s.stamp(-250)),
+		fmt.Sprintf("unstamped %d", s.K),
+	)
 }
 
 // values are numbers that are easily changed on their way.
@@ -77,7 +97,7 @@ func labelTargets() []*target {
 		plain("conflicts", job{}, conflicting),
 		plain("conflicts-honored", job{honorLabels: true}, conflicting),
 		plain("own-names", job{}, func(s *request) page {
-			return text(`up{which="exposed"} 7`, `scrape_samples_scraped{which="exposed"} 8`, fmt.Sprintf("m %d", s.K))
+			return text("up 7", `up{which="exposed"} 7`, "scrape_samples_scraped 8", `scrape_samples_scraped{which="exposed"} 8`, fmt.Sprintf("m %d", s.K))
 		}),
 		plain("utf8", job{}, utf8Names),
 		plain("escapes", job{}, escapes),
@@ -94,7 +114,7 @@ func labelTargets() []*target {
 
 func utf8Names(s *request) page {
 	return text(
-		fmt.Sprintf(`{"dotted.name","label with space"="v"} %d`, s.K), fmt.Sprintf(`{"größe",ünit="km"} %d`, s.K),
+		fmt.Sprintf(`{"dotted.name","label with space"="v"} %d`, s.K), fmt.Sprintf(`{"größe","ünit"="km"} %d`, s.K),
 		fmt.Sprintf(`plain{"dotted.label"="1",usual="2"} %d`, s.K), `{"quoted_plain"} 1`, "# TYPE \"dotted.name\" gauge",
 	)
 }

@@ -156,5 +156,15 @@ func reloadTargets() []*target {
 		20: {delay: 500 * time.Millisecond, add: "joiner"},
 	}}
 	joiner := &target{name: "joiner", job: moving, page: good, joins: true, least: 25}
-	return []*target{stayer, leaver, joiner}
+	// It is back before its series are ended. The interval leaves time for that.
+	flitting := job{name: "flitting", interval: 3 * time.Second}
+	flitter := &target{name: "flitter", job: flitting, page: good, least: 14, after: map[int]step{
+		5: {delay: 1500 * time.Millisecond, remove: "flitter", thenDelay: 3 * time.Second, thenAdd: "flitter"},
+	}}
+	dismissed := plain("dismissed", job{}, good) // with its whole job
+	dismissed.least = 16
+	dismissed.after = map[int]step{15: {delay: 500 * time.Millisecond, remove: "dismissed"}}
+	return []*target{
+		stayer, leaver, joiner, flitter, {name: "flitters-neighbor", job: flitting, page: good, least: 15}, dismissed,
+	}
 }

@@ -68,10 +68,14 @@ const (
 
 // request is one request as a script sees it.
 type request struct {
-	K  int // requests of this side to this target, from 0
-	at *endpoint
-	ms int64
+	K      int // requests of this side to this target, from 0
+	at     *endpoint
+	ms     int64
+	before int64 // ms of the request before
 }
+
+// stampBefore is the stamp that the request before had with that offset.
+func (r *request) stampBefore(offsetMs int64) int64 { return r.before + offsetMs }
 
 // stamp is the time of this request, cut to a quarter of a second so that
 // seconds in floating point are exact, plus offsetMs (-500 to 0), in ms since
@@ -166,8 +170,8 @@ func (e *endpoint) next() *request {
 	now := time.Now().UnixMilli()
 	now -= now % 250
 	// Two scrapes may stand close together at a start; stamps never do.
-	e.lastMs = max(now, e.lastMs+750)
-	r := &request{K: e.requests, at: e, ms: e.lastMs}
+	r := &request{K: e.requests, at: e, ms: max(now, e.lastMs+750), before: e.lastMs}
+	e.lastMs = r.ms
 	e.requests++
 	return r
 }

@@ -74,7 +74,10 @@ func (w *world) missing(sides []*side) []string {
 		for name, e := range s.endpoints {
 			// One scrape more than compared: the last one may be cut by the stop.
 			// Those refused were not seen here.
-			want := w.targets[name].wantRounds() + 2
+			want := w.targets[name].wantRounds()
+			if !s.gone()[name] {
+				want += 2
+			}
 			for _, st := range w.targets[name].after {
 				want -= int(st.refuseFor / time.Second)
 			}
@@ -158,6 +161,17 @@ func (s *side) stop(t *testing.T) {
 	for _, f := range s.faults {
 		t.Errorf("%s: %s", s.name, f)
 	}
+}
+
+// gone are the targets that the script has removed for good.
+func (s *side) gone() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := map[string]bool{}
+	for name := range s.endpoints {
+		gone[name] = !s.active[name]
+	}
+	return gone
 }
 
 // addresses are those of the active targets of a job, in a fixed order.
