@@ -14,8 +14,9 @@ import (
 type View struct {
 	Shape *kinglet.Shape // the shape itself if nothing had to change
 
-	Collisions int // columns left out: rewritten names made them equal to another (RW-43)
+	Collisions int // columns left out: new names or labels made them another's equal (RW-43)
 	Rewritten  int // columns whose names were rewritten
+	Dropped    int // columns that relabeling drops, which is no loss
 
 	columns []int32 // nil, or for each column of Shape the one it was
 }
@@ -28,6 +29,15 @@ type Naming struct {
 	// External labels are added where a series has no label of that name
 	// (RW-34). They are sorted, and their names are of the old alphabet.
 	External []kinglet.Label
+	// Relabel, if not nil, has the last word before names are rewritten (RW-35).
+	Relabel Relabeler
+}
+
+// Relabeler changes the labels of a series or says that it is not sent.
+type Relabeler interface {
+	// Process takes ownership of labels and gives labels that are sorted, unique
+	// and not empty.
+	Process(labels []kinglet.Label) (result []kinglet.Label, keep bool)
 }
 
 // NewView decides how remote write 1.0 sends shape. See Naming.View.
@@ -37,7 +47,7 @@ func NewView(shape *kinglet.Shape) *View { return Naming{}.View(shape) }
 // become one by new names, the one whose names needed no rewriting is kept,
 // else the first.
 func (n Naming) View(shape *kinglet.Shape) *View {
-	if len(n.External) == 0 && (n.AnyName || isLegacyShape(shape)) {
+	if len(n.External) == 0 && n.Relabel == nil && (n.AnyName || isLegacyShape(shape)) {
 		return &View{Shape: shape}
 	}
 	return n.rewrite(shape)
@@ -78,46 +88,80 @@ func gather[T any](from []T, columns []int32) []T {
 	return out
 }
 
+// column is a series on its way into a view.
+type column struct {
+	labels  []kinglet.Label // nil: relabeling drops it
+	key     string          // them, encoded
+	from    string          // what they were, encoded
+	renamed bool
+}
+
 func (n Naming) rewrite(shape *kinglet.Shape) *View {
 	v := &View{}
 	series := make([]kinglet.Series, 0, shape.Len())
-	own := n.unrenamed(shape)
-	taken := map[string]bool{}
-	for i := range shape.Len() {
-		labels := n.withExternal(shape.AppendLabels(nil, i))
-		if !n.AnyName && !isLegacy(shape.EncodedLabels(i)) {
-			v.Rewritten++
-			labels = legacyLabels(labels)
-			key := string(kinglet.AppendEncodedLabels(nil, labels))
-			if own[key] || taken[key] {
-				v.Collisions++
-				continue
-			}
-			taken[key] = true
+	columns := n.columns(shape)
+	winners := winners(columns)
+	for i, c := range columns {
+		if c.labels == nil {
+			v.Dropped++
+			continue
 		}
-		series = append(series, kinglet.Series{Labels: labels, Kind: shape.Kind(i), Meta: shape.Meta(i)})
+		if c.renamed {
+			v.Rewritten++
+		}
+		if winners[c.key] != c.from {
+			v.Collisions++
+			continue
+		}
+		series = append(series, kinglet.Series{Labels: c.labels, Kind: shape.Kind(i), Meta: shape.Meta(i)})
 		v.columns = append(v.columns, int32(i))
 	}
-	if v.Collisions == 0 {
+	if len(v.columns) == shape.Len() {
 		v.columns = nil
 	}
 	v.Shape = kinglet.NewShape(series)
 	return v
 }
 
-// unrenamed are the label sets of a shape whose names may stay, as sent; nil if
-// that is all of them.
-func (n Naming) unrenamed(shape *kinglet.Shape) map[string]bool {
-	if n.AnyName || isLegacyShape(shape) {
-		return nil
+// columns are the series of a shape as they would be sent.
+func (n Naming) columns(shape *kinglet.Shape) []column {
+	all := make([]column, shape.Len())
+	for i := range all {
+		c := column{from: string(shape.EncodedLabels(i))}
+		labels, keep := n.withExternal(shape.AppendLabels(nil, i)), true
+		if n.Relabel != nil {
+			labels, keep = n.Relabel.Process(labels)
+		}
+		if keep && len(labels) > 0 {
+			c.labels = labels
+			encoded := kinglet.AppendEncodedLabels(nil, labels)
+			if c.renamed = !n.AnyName && !isLegacy(encoded); c.renamed {
+				c.labels = legacyLabels(labels)
+				encoded = kinglet.AppendEncodedLabels(nil, c.labels)
+			}
+			c.key = string(encoded)
+		}
+		all[i] = c
 	}
-	own := map[string]bool{}
-	for i := range shape.Len() {
-		if isLegacy(shape.EncodedLabels(i)) {
-			own[string(kinglet.AppendEncodedLabels(nil, n.withExternal(shape.AppendLabels(nil, i))))] = true
+	return all
+}
+
+// winners says for each label set that is sent which series it belongs to: the
+// first whose names stayed, else the first. One series may stand in several
+// columns, with a time for each.
+func winners(columns []column) map[string]string {
+	of := make(map[string]string, len(columns))
+	for _, renamed := range []bool{false, true} {
+		for _, c := range columns {
+			if c.labels == nil || c.renamed != renamed {
+				continue
+			}
+			if _, taken := of[c.key]; !taken {
+				of[c.key] = c.from
+			}
 		}
 	}
-	return own
+	return of
 }
 
 // withExternal adds the external labels that labels do not have.

@@ -83,3 +83,28 @@ func TestViewRowKeepsWhatBelongsTogether(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// dropAndMark drops series that have a label x and marks the others.
+type dropAndMark struct{}
+
+func (dropAndMark) Process(set []kinglet.Label) ([]kinglet.Label, bool) {
+	for _, l := range set {
+		if l.Name == "x" {
+			return nil, false
+		}
+	}
+	return append(set, kinglet.Label{Name: "zone", Value: set[1].Value}), true
+}
+
+func TestViewRelabelsAfterExternalLabels(t *testing.T) {
+	shape := shapeOf(labels("__name__", "a"), labels("__name__", "b", "x", "1"), labels("__name__", "c"))
+	v := Naming{External: labels("cluster", "c1"), Relabel: dropAndMark{}}.View(shape)
+	row := v.Row(&kinglet.Row{Shape: shape, Values: []float64{1, 2, 3}})
+	if v.Dropped != 1 || v.Collisions != 0 || !cmp.Equal(row.Values, []float64{1, 3}) {
+		t.Errorf("%d dropped, %d collisions, values %v", v.Dropped, v.Collisions, row.Values)
+	}
+	want := labels("__name__", "c", "cluster", "c1", "zone", "c1")
+	if diff := cmp.Diff(want, v.Shape.AppendLabels(nil, 1)); diff != "" {
+		t.Error(diff)
+	}
+}
