@@ -3,6 +3,8 @@ package kinglet
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
+	"slices"
 	"sync/atomic"
 )
 
@@ -49,30 +51,37 @@ const (
 // series may stand in two columns only if their samples have explicit, unequal
 // timestamps.
 //
-// Label sets are kept in one piece of memory, in the encoding of the `labels`
-// fields of a remote-write 1.0 TimeSeries, so that the writer copies them as
-// they are and the garbage collector sees one pointer a shape.
+// A label set is given out in the encoding of the `labels` fields of a
+// remote-write 1.0 TimeSeries, so that the writer copies it as it is. In memory
+// a column keeps only what differs from the column before it: neighbours of a
+// well ordered shape share most of their labels, and a node's fifty thousand
+// label sets of 250 bytes would else be the largest part of the program.
 type Shape struct {
-	labels   []byte
-	ends     []uint32 // ends[i] is where column i's labels end
-	kinds    []Kind   // nil if all are floats
-	metas    []*Meta  // nil if no series has one
+	packed   []byte   // front-coded label sets, see appendDifference
+	restarts []uint32 // where each restartEvery-th column begins in packed; it stands there whole
+	columns  int
+	kinds    []Kind  // nil if all are floats
+	metas    []*Meta // nil if no series has one
 	attached atomic.Value
 }
+
+// restartEvery bounds the work of reading a single column.
+const restartEvery = 32
 
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
 func NewShape(series []Series) *Shape {
-	s := &Shape{ends: make([]uint32, len(series))}
-	size := 0
-	for i := range series {
-		size += EncodedLabelsSize(series[i].Labels)
-	}
-	s.labels = make([]byte, 0, size)
+	s := &Shape{columns: len(series), restarts: make([]uint32, 0, (len(series)+restartEvery-1)/restartEvery)}
+	var before, now []byte
 	for i := range series {
 		checkFinal(series[i].Labels)
-		s.labels = AppendEncodedLabels(s.labels, series[i].Labels)
-		s.ends[i] = uint32(len(s.labels))
+		now = AppendEncodedLabels(now[:0], series[i].Labels)
+		if i%restartEvery == 0 {
+			s.restarts = append(s.restarts, uint32(len(s.packed)))
+			before = before[:0]
+		}
+		s.packed = appendDifference(s.packed, before, now)
+		before, now = now, before
 		if series[i].Kind != KindFloat {
 			if s.kinds == nil {
 				s.kinds = make([]Kind, len(series))
@@ -86,11 +95,12 @@ func NewShape(series []Series) *Shape {
 			s.metas[i] = series[i].Meta
 		}
 	}
+	s.packed = slices.Clip(s.packed)
 	return s
 }
 
 // Len is the number of columns.
-func (s *Shape) Len() int { return len(s.ends) }
+func (s *Shape) Len() int { return s.columns }
 
 // Kind says what column i holds.
 func (s *Shape) Kind(i int) Kind {
@@ -108,14 +118,34 @@ func (s *Shape) Meta(i int) *Meta {
 	return s.metas[i]
 }
 
-// EncodedLabels is the label set of column i as the `labels` fields of a
-// remote-write 1.0 TimeSeries. The bytes belong to the shape: read only.
-func (s *Shape) EncodedLabels(i int) []byte {
-	from := uint32(0)
-	if i > 0 {
-		from = s.ends[i-1]
+// All goes through the columns in order, each with its label set as the
+// `labels` fields of a remote-write 1.0 TimeSeries. The bytes are valid until
+// the next column, and read only.
+func (s *Shape) All() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		var before, now []byte
+		rest := s.packed
+		for i := range s.columns {
+			now, rest = cutDifference(now[:0], before, rest)
+			if !yield(i, now) {
+				return
+			}
+			before, now = now, before
+		}
 	}
-	return s.labels[from:s.ends[i]:s.ends[i]]
+}
+
+// EncodedLabels is the label set of column i as the `labels` fields of a
+// remote-write 1.0 TimeSeries. The bytes are the caller's. For many columns
+// All is cheaper.
+func (s *Shape) EncodedLabels(i int) []byte {
+	var before, now []byte
+	rest := s.packed[s.restarts[i/restartEvery]:]
+	for range i%restartEvery + 1 {
+		before, now = now, before
+		now, rest = cutDifference(now[:0], before, rest)
+	}
+	return now
 }
 
 // AppendLabels appends the label set of column i to dst.
@@ -209,4 +239,37 @@ func uvarintSize(n int) int {
 		size++
 	}
 	return size
+}
+
+// appendDifference writes now as the lengths of what it shares with the front
+// and the back of before, the length of the rest, and the rest.
+func appendDifference(dst, before, now []byte) []byte {
+	front := 0
+	for limit := min(len(before), len(now)); front < limit && before[front] == now[front]; {
+		front++
+	}
+	back := 0
+	for limit := min(len(before), len(now)) - front; back < limit && before[len(before)-1-back] == now[len(now)-1-back]; {
+		back++
+	}
+	dst = binary.AppendUvarint(dst, uint64(front))
+	dst = binary.AppendUvarint(dst, uint64(back))
+	dst = binary.AppendUvarint(dst, uint64(len(now)-front-back))
+	return append(dst, now[front:len(now)-back]...)
+}
+
+// cutDifference takes one label set off packed and appends it to dst, which
+// does not overlap before.
+func cutDifference(dst, before, packed []byte) (now, rest []byte) {
+	front, packed := cutUvarint(packed)
+	back, packed := cutUvarint(packed)
+	own, packed := cutUvarint(packed)
+	dst = append(dst, before[:front]...)
+	dst = append(dst, packed[:own]...)
+	return append(dst, before[uint64(len(before))-back:]...), packed[own:]
+}
+
+func cutUvarint(b []byte) (uint64, []byte) {
+	n, width := binary.Uvarint(b)
+	return n, b[width:]
 }

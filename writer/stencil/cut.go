@@ -79,8 +79,7 @@ func (c *Cutter) again(s *Stencil, row *kinglet.Row, moving func(int) bool) (*St
 // timestamps still zero.
 func (c *Cutter) layOut(shape *kinglet.Shape) {
 	c.raw, c.values = c.raw[:0], c.values[:0]
-	for i := range shape.Len() {
-		labels := shape.EncodedLabels(i)
+	for _, labels := range shape.All() {
 		c.raw = append(c.raw, 0x0a)
 		c.raw = binary.AppendUvarint(c.raw, uint64(len(labels)+sampleBytes))
 		c.raw = append(c.raw, labels...)

@@ -1,0 +1,110 @@
+package kinglet
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/prometheus/prompb"
+)
+
+// someSeries are n series whose neighbours share more or less of their labels.
+func someSeries(n int) []Series {
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	series := make([]Series, n)
+	for i := range series {
+		series[i].Labels = []Label{{"__name__", "metric_" + strconv.Itoa(r.IntN(3))}}
+		if r.IntN(4) > 0 {
+			series[i].Labels = append(series[i].Labels, Label{"id", strings.Repeat("é/", r.IntN(200)) + strconv.Itoa(i/7)})
+		}
+		if r.IntN(9) == 0 {
+			series[i].Labels = append(series[i].Labels, Label{"z", "\x00\n\""})
+		}
+		if i%5 == 0 {
+			series[i].Meta = &Meta{Family: "metric", Type: TypeCounter}
+		}
+		if i%11 == 3 {
+			series[i].Kind = KindHistogram
+		}
+	}
+	return series
+}
+
+func TestShapeGivesBackItsSeries(t *testing.T) {
+	for _, n := range []int{0, 1, 2, restartEvery - 1, restartEvery, restartEvery + 1, 500} {
+		series := someSeries(n)
+		s := NewShape(series)
+		if s.Len() != n {
+			t.Fatalf("%d columns, want %d", s.Len(), n)
+		}
+		seen := 0
+		for i, encoded := range s.All() {
+			if i != seen {
+				t.Fatalf("column %d comes after %d", i, seen-1)
+			}
+			seen++
+			if d := cmp.Diff(series[i].Labels, AppendDecodedLabels(nil, encoded)); d != "" {
+				t.Fatalf("column %d of All:\n%s", i, d)
+			}
+			if d := cmp.Diff(series[i].Labels, s.AppendLabels(nil, i)); d != "" {
+				t.Fatalf("column %d:\n%s", i, d)
+			}
+			if s.Kind(i) != series[i].Kind || s.Meta(i) != series[i].Meta {
+				t.Fatalf("column %d is of kind %v, its meta %v", i, s.Kind(i), s.Meta(i))
+			}
+		}
+		if seen != n {
+			t.Fatalf("All gives %d columns, want %d", seen, n)
+		}
+	}
+}
+
+func TestEncodedLabelsAreThoseOfRemoteWrite(t *testing.T) {
+	series := someSeries(50)
+	for i, encoded := range NewShape(series).All() {
+		var m prompb.TimeSeries
+		if err := m.Unmarshal(encoded); err != nil {
+			t.Fatal(err)
+		}
+		var got []Label
+		for _, l := range m.Labels {
+			got = append(got, Label{l.Name, l.Value})
+		}
+		if d := cmp.Diff(series[i].Labels, got); d != "" {
+			t.Fatalf("prompb reads column %d as\n%s", i, d)
+		}
+		if n := EncodedLabelsSize(series[i].Labels); n != len(encoded) {
+			t.Errorf("column %d: EncodedLabelsSize is %d, the labels take %d", i, n, len(encoded))
+		}
+	}
+}
+
+func TestLabelsThatAreNotFinalAreABug(t *testing.T) {
+	for name, labels := range map[string][]Label{
+		"unsorted":    {{"b", "1"}, {"a", "1"}},
+		"twice":       {{"a", "1"}, {"a", "2"}},
+		"empty name":  {{"", "1"}},
+		"empty value": {{"a", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("NewShape takes them")
+				}
+			}()
+			NewShape([]Series{{Labels: labels}})
+		})
+	}
+}
+
+func TestSamplesAreTheColumnsThatAreNotAbsent(t *testing.T) {
+	r := Row{Values: []float64{1, Absent(), Stale(), NaN()}}
+	if r.Samples() != 3 {
+		t.Errorf("%d samples, want 3", r.Samples())
+	}
+	if !IsStale(Stale()) || IsStale(NaN()) || !IsAbsent(Absent()) || IsAbsent(Stale()) {
+		t.Error("the bit patterns are not told apart")
+	}
+}
