@@ -14,7 +14,7 @@ import (
 )
 
 // leaves are open to all.
-var leaves = []string{"kinglet", "kinglet/conf/unit", "kinglet/conf/httpclient"}
+var leaves = []string{"kinglet", "kinglet/conf/unit", "kinglet/conf/httpclient", "kinglet/conf/relabel"}
 
 // mayImport says, by folder, which packages of this module the code there may
 // import beside the leaves; "/..." stands for the folder and everything below
@@ -23,16 +23,16 @@ var mayImport = map[string][]string{
 	".":               nil,
 	"conf/unit":       nil,
 	"conf/httpclient": nil,
+	"conf/relabel":    nil,
 	"conf":            {"kinglet/inputs/...", "kinglet/writer/..."}, // for Config types
 	"inputs":          nil,
 	"inputs/promtext": nil,
-	"inputs/relabel":  nil,
-	"inputs/scrape":   {"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/relabel"},
-	"inputs/self":     {"kinglet/inputs", "kinglet/inputs/relabel", "kinglet/inputs/scrape"},
+	"inputs/scrape":   {"kinglet/inputs", "kinglet/inputs/promtext"},
+	"inputs/self":     {"kinglet/inputs", "kinglet/inputs/scrape"},
 	"inputs/catalog":  {"kinglet/inputs/..."},
 	"inputs/...":      {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
 	"inputs/prometheus": {
-		"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/relabel", "kinglet/inputs/scrape",
+		"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape",
 	},
 	"writer/queue":   nil,
 	"writer/stencil": nil,

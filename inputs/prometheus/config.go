@@ -2,8 +2,8 @@ package prometheus
 
 import (
 	"kinglet/conf/httpclient"
+	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
-	"kinglet/inputs/relabel"
 )
 
 // Config is one [[instances]] table of input.prometheus/*.toml. Begin from

@@ -12,8 +12,8 @@ import (
 	"text/template"
 
 	"kinglet/conf/httpclient"
+	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
-	"kinglet/inputs/relabel"
 	"kinglet/inputs/scrape"
 )
 

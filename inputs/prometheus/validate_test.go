@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kinglet/conf/httpclient"
+	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
-	"kinglet/inputs/relabel"
 )
 
 func TestConfigValidate(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"kinglet"
-	"kinglet/inputs/relabel"
+	"kinglet/conf/relabel"
 )
 
 // Honor says who wins when the page has a label that the target has too.

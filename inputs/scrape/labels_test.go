@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kinglet"
-	"kinglet/inputs/relabel"
+	"kinglet/conf/relabel"
 )
 
 func globs(t *testing.T, patterns ...string) *Globs {
