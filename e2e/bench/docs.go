@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// docsCommand puts saved results into pages: what stands between the lines
+//
+//	<!-- bench:NAME -->
+//	<!-- /bench:NAME -->
+//
+// is replaced. NAME is "where" (machine, date and how busy it was), "summary"
+// (one row for each scenario and agent), "stages" (the Go benchmarks, from
+// -stages), or a scenario.
+func docsCommand(args []string) error {
+	fs := flag.NewFlagSet("bench docs", flag.ContinueOnError)
+	from := fs.String("from", "", "`file` of results that run -out wrote")
+	stages := fs.String("stages", "", "`file` with the output of go test -bench")
+	if err := fs.Parse(args); err != nil {
+		return fmt.Errorf("read flags: %w", err)
+	}
+	if *from == "" || fs.NArg() == 0 {
+		return errors.New("docs: want -from FILE and the pages to change")
+	}
+	rep, err := readReport(*from)
+	if err != nil {
+		return err
+	}
+	sections := rep.sections()
+	if *stages != "" {
+		text, err := os.ReadFile(*stages)
+		if err != nil {
+			return fmt.Errorf("read benchmarks: %w", err)
+		}
+		sections["stages"] = stageTable(string(text))
+	}
+	for _, path := range fs.Args() {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read page: %w", err)
+		}
+		changed, err := fillIn(string(page), sections)
+		if err != nil {
+			return fmt.Errorf("fill in %s: %w", path, err)
+		}
+		if err := os.WriteFile(path, []byte(changed), 0o644); err != nil {
+			return fmt.Errorf("write page: %w", err)
+		}
+	}
+	return nil
+}
+
+// sections are the texts a page may have, by name.
+func (r report) sections() map[string]string {
+	all := map[string]string{"where": fmt.Sprintf("%s, on %s; kinglet built with %s. %s\n", r.Date, r.Machine, r.Go, r.busy())}
+	var summary strings.Builder
+	fmt.Fprint(&summary, "| load | agent | CPU µs a sample | resident MiB | bytes a sample sent |\n|---|---|---:|---:|---:|\n")
+	for _, rows := range r.byScenario() {
+		var text bytes.Buffer
+		fmt.Fprintf(&text, "%s.\n\n", rows.caption())
+		rows.write(&text)
+		all[rows.scenario] = text.String()
+		rows.summarize(&summary)
+	}
+	all["summary"] = summary.String()
+	return all
+}
+
+// summarize writes a row for each agent that did not fail, if the scenario is
+// one of cost.
+func (r rows) summarize(w io.Writer) {
+	one := r.of[r.agents[0]][0]
+	if one.Received == 0 || isFault(r.scenario) {
+		return
+	}
+	for _, agent := range r.agents {
+		if r.failed(agent) == "" {
+			fmt.Fprintf(w, "| %s, %d series every %g s | %s | %.2f | %.0f | %.0f |\n", one.Title, one.Series, one.IntervalS, agent,
+				r.median(agent, cpuMicros), r.median(agent, rssMean), r.median(agent, bodyBytes))
+		}
+	}
+}
+
+// fillIn replaces what stands between marks. Marks whose section is not known
+// keep their text.
+func fillIn(page string, sections map[string]string) (string, error) {
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(page, "<!-- bench:")
+		out.WriteString(before)
+		if !found {
+			return out.String(), nil
+		}
+		name, rest, _ := strings.Cut(rest, " -->\n")
+		end := "<!-- /bench:" + name + " -->"
+		old, after, closed := strings.Cut(rest, end)
+		if !closed {
+			return "", fmt.Errorf("mark %q: want %s after it", name, end)
+		}
+		text, known := sections[name]
+		if !known {
+			text = old
+		}
+		out.WriteString("<!-- bench:" + name + " -->\n" + text + end)
+		page = after
+	}
+}
+
+// stageTable makes a table of the benchmarks that report by the sample.
+func stageTable(output string) string {
+	var b strings.Builder
+	b.WriteString("| stage | ns/sample | bytes/sample | allocations/pass |\n|---|---:|---:|---:|\n")
+	for line := range strings.Lines(output) {
+		words := strings.Fields(line)
+		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
+			continue
+		}
+		value := func(unit string) string {
+			if i := slices.Index(words, unit); i > 0 {
+				return words[i-1]
+			}
+			return ""
+		}
+		if value("ns/sample") == "" {
+			continue
+		}
+		name := strings.TrimPrefix(words[0], "Benchmark")
+		if i := strings.LastIndexByte(name, '-'); i > 0 {
+			name = name[:i] // the number of cores
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, value("ns/sample"), value("B/sample"), value("allocs/op"))
+	}
+	return b.String()
+}
