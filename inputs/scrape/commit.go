@@ -85,6 +85,8 @@ func (w *walk) appendRow(rows []*kinglet.Row, p part) []*kinglet.Row {
 			row.Exemplars = append(row.Exemplars, e)
 		}
 	}
+	// The page has its own order, which is seldom that of the columns.
+	slices.SortStableFunc(row.Exemplars, func(a, b kinglet.Exemplar) int { return cmp.Compare(a.Column, b.Column) })
 	return append(rows, row)
 }
 

@@ -51,6 +51,34 @@ func TestAFormatThatChangesKeepsTheSeries(t *testing.T) {
 	}
 }
 
+// Columns are sorted by labels, so le="+Inf" stands before le="1".
+func TestExemplarsOfARowAreInTheOrderOfItsColumns(t *testing.T) {
+	l := newLayout(testPage(200), nil)
+	page := "# TYPE h histogram\n" +
+		"h_bucket{le=\"1\"} 1 # {id=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2 # {id=\"+Inf\"} 2\nh_bucket{le=\"0.5\"} 0 # {id=\"0.5\"} 0.1\n# EOF\n"
+	for range 2 { // of a shape that is made, and of one that stays
+		rows, _ := readPage(t, l, []byte(page), promtext.OpenMetrics)
+		if len(rows) != 1 || len(rows[0].Exemplars) != 3 {
+			t.Fatalf("rows %+v", rows)
+		}
+		for i, e := range rows[0].Exemplars {
+			labels := rows[0].Shape.AppendLabels(nil, i)
+			if le := labels[indexOf(labels, "le")].Value; e.Column != i || e.Labels[0].Value != le {
+				t.Errorf("exemplar %d is of column %d: %v, want that of le=%q", i, e.Column, e.Labels, le)
+			}
+		}
+	}
+}
+
+func TestTheSampleThatAScrapeFailsByWasScraped(t *testing.T) {
+	cfg := testPage(200)
+	cfg.LabelLimit = 3
+	_, w, err := read(newLayout(cfg, nil), "a 1\nb{x=\"1\",y=\"2\"} 1\nc 1\n", 0, 100)
+	if err == nil || w.scraped != 2 || w.refused != 1 {
+		t.Errorf("%d samples were scraped, %d refused, with error %v, want 2 and 1", w.scraped, w.refused, err)
+	}
+}
+
 func TestNativeHistogramsEndAsHistograms(t *testing.T) {
 	l := newLayout(testPage(200), nil)
 	w := l.begin(1)

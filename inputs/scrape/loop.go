@@ -222,7 +222,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	w := l.layout.begin(timeMs)
 	a.err = l.read(ctx, w, &a)
 	a.scraped, a.dropped, a.duplicates, a.own, a.bad = w.scraped, w.dropped, w.duplicates, w.ownTaken, w.badLines
-	a.post, a.added, a.shapes = w.scraped-w.dropped, len(w.fresh)+w.overLimit, w.shapesMade
+	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.overLimit, w.shapesMade
 	if a.err == nil {
 		return a
 	}

@@ -73,7 +73,7 @@ type walk struct {
 
 	families int // of the layout, when the page began
 
-	scraped, dropped, duplicates, ownTaken, badLines, overLimit, shapesMade int
+	scraped, dropped, refused, duplicates, ownTaken, badLines, overLimit, shapesMade int
 }
 
 // freshSeries is a series that the layout does not have.
@@ -253,6 +253,7 @@ func (w *walk) sample(key []byte, value float64, timeMs int64, from source) (ref
 		}
 		e = line{hash: hash, size: uint32(len(key))}
 		if e.ref, err = w.discovered(found); err != nil {
+			w.scraped, w.refused = w.scraped+1, 1 // it was read, and is what the scrape fails by (RW-143)
 			return 0, err
 		}
 	}
