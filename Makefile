@@ -17,7 +17,7 @@ LINTER  = bin/golangci-lint
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the static binaries bin/kinglet and bin/kinglet-demo
@@ -61,9 +61,31 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$folder" < /dev/null; \
 	done
 
+# The end-to-end half of make bench; docs/performance.md says how to read it.
+SCENARIO ?= real,S1
+WARM     ?= 15s
+MEASURE  ?= 30s
+ROUNDS   ?= 1
+AGENTS   ?=
+
 .PHONY: bench
-bench: ## the benchmarks; BENCH=Regexp chooses
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) ./...
+bench: bench-stages bench-agents ## what a sample costs: the stages, then the binary; AGENTS="NAME=KIND:/path/to/binary ..."
+
+.PHONY: bench-stages
+bench-stages:
+	@mkdir -p bin
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) ./inputs/... ./writer/... > bin/bench-stages.txt || { cat bin/bench-stages.txt; exit 1; }
+	@grep -E '^(pkg|Benchmark)' bin/bench-stages.txt
+
+.PHONY: bench-agents
+bench-agents:
+	$(BUILD) -o bin/kinglet ./cmd/kinglet
+	$(GO) build -o bin/bench ./e2e/bench
+	bin/bench run -scenario $(SCENARIO) -warm $(WARM) -measure $(MEASURE) -rounds $(ROUNDS) -out bin/bench.json kinglet=kinglet:bin/kinglet $(AGENTS)
+
+.PHONY: bench-docs
+bench-docs: bench ## the same, and the results into docs/performance.md and README.md
+	bin/bench docs -from bin/bench.json -stages bin/bench-stages.txt docs/performance.md README.md
 
 .PHONY: golden
 golden: ## rewrite the golden files from what the code does now; read the diff

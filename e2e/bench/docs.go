@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -113,29 +114,42 @@ func fillIn(page string, sections map[string]string) (string, error) {
 	}
 }
 
-// stageTable makes a table of the benchmarks that report by the sample.
+// stageTable makes a table of the benchmarks that report by the sample. What go
+// test says of a pass is divided by the samples of a pass.
 func stageTable(output string) string {
 	var b strings.Builder
-	b.WriteString("| stage | ns/sample | bytes/sample | allocations/pass |\n|---|---:|---:|---:|\n")
+	b.WriteString("| stage | ns | bytes read or sent | bytes allocated | allocations |\n|---|---:|---:|---:|---:|\n")
+	folder := ""
 	for line := range strings.Lines(output) {
 		words := strings.Fields(line)
+		if len(words) == 2 && words[0] == "pkg:" {
+			_, folder, _ = strings.Cut(words[1], "/")
+		}
 		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
 			continue
 		}
-		value := func(unit string) string {
+		value := func(unit string) float64 {
 			if i := slices.Index(words, unit); i > 0 {
-				return words[i-1]
+				if v, err := strconv.ParseFloat(words[i-1], 64); err == nil {
+					return v
+				}
 			}
-			return ""
+			return 0
 		}
-		if value("ns/sample") == "" {
+		nanos := value("ns/sample")
+		if nanos == 0 {
 			continue
 		}
-		name := strings.TrimPrefix(words[0], "Benchmark")
-		if i := strings.LastIndexByte(name, '-'); i > 0 {
+		samples := value("ns/op") / nanos
+		name, _, _ := strings.Cut(strings.TrimPrefix(words[0], "Benchmark"), ".txt.gz")
+		if i := strings.LastIndexByte(name, '-'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" {
 			name = name[:i] // the number of cores
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, value("ns/sample"), value("B/sample"), value("allocs/op"))
+		bytes := "" // not every stage says
+		if v := value("B/sample"); v > 0 {
+			bytes = fmt.Sprintf("%.1f", v)
+		}
+		fmt.Fprintf(&b, "| %s %s | %.1f | %s | %.1f | %.3f |\n", folder, name, nanos, bytes, value("B/op")/samples, value("allocs/op")/samples)
 	}
 	return b.String()
 }

@@ -49,7 +49,8 @@ func TestDocsChangesOnlyWhatStandsBetweenItsMarks(t *testing.T) {
 	if err := measured().write(results); err != nil {
 		t.Fatal(err)
 	}
-	mustWrite(t, stages, "goos: linux\nBenchmarkWalk/page-2 \t 100 \t 9 ns/op \t 0 B/op \t 27.5 B/sample \t 3.5 ns/sample \t 0 allocs/op\nBenchmarkOther-2 1 2 ns/op\n")
+	mustWrite(t, stages, "goos: linux\npkg: kinglet/inputs/scrape\nBenchmarkWalk/page-2 \t 100 \t 350 ns/op \t 27.5 B/sample \t 3.5 ns/sample \t 50 B/op \t 25 allocs/op\n"+
+		"BenchmarkOther-2 1 2 ns/op\n")
 	mustWrite(t, page, "top\n<!-- bench:summary -->\nold\n<!-- /bench:summary -->\nmiddle\n<!-- bench:stages -->\n<!-- /bench:stages -->\n"+
 		"<!-- bench:S9 -->\nkept\n<!-- /bench:S9 -->\nend\n")
 	if err := docsCommand([]string{"-from", results, "-stages", stages, page}); err != nil {
@@ -64,9 +65,9 @@ func TestDocsChangesOnlyWhatStandsBetweenItsMarks(t *testing.T) {
 <!-- /bench:summary -->
 middle
 <!-- bench:stages -->
-| stage | ns/sample | bytes/sample | allocations/pass |
-|---|---:|---:|---:|
-| Walk/page | 3.5 | 27.5 | 0 |
+| stage | ns | bytes read or sent | bytes allocated | allocations |
+|---|---:|---:|---:|---:|
+| inputs/scrape Walk/page | 3.5 | 27.5 | 0.5 | 0.250 |
 <!-- /bench:stages -->
 <!-- bench:S9 -->
 kept
