@@ -48,6 +48,9 @@ type group struct {
 	encoder remotewrite.Encoder
 	stale   []*endpoint // that take stale markers
 	clean   []*endpoint // that do not
+
+	blocks []queue.Block  // scratch of encode
+	plain  []*kinglet.Row // scratch of encode
 }
 
 func newGroup(v variant, batch int) *group {
@@ -72,6 +75,7 @@ type encoders struct {
 type attached struct {
 	views map[naming]*remotewrite.View // how each naming sends it
 	noted bool                         // its families are remembered
+	plate *plate                       // the stencil, if it is sent as it is
 }
 
 func attachedTo(shape *kinglet.Shape) *attached {
@@ -98,7 +102,7 @@ func (p *Pipeline) encode(next push) {
 		p.noteFamilies(next.rows)
 	}
 	for _, g := range p.encoders.groups {
-		g.encode(p.views(g, next.rows))
+		g.encode(&p.plates, p.views(g, next.rows))
 	}
 	p.metrics.encoded.Add(float64(next.samples))
 	p.metrics.encodeTime.Add(time.Since(start).Seconds())
@@ -149,19 +153,37 @@ func (g *group) dropped(samples int, reason string) {
 	}
 }
 
-// encode encodes rows once if stale markers make no difference, else twice.
-func (g *group) encode(rows []*kinglet.Row) {
-	clean, same := withoutStale(rows)
-	if same || len(g.stale) > 0 {
-		blocks := g.encoder.Encode(rows...)
+// encode makes blocks of rows and delivers them. Rows without stale markers,
+// nearly all there are, fill stencils; the rest is encoded plainly, once if
+// stale markers make no difference, else twice.
+func (g *group) encode(p *plates, rows []*kinglet.Row) {
+	g.blocks, g.plain = g.blocks[:0], g.plain[:0]
+	stale := false
+	for _, row := range rows {
+		if hasStale(row) {
+			stale = true
+		} else if !g.variant.extended {
+			if b, ok := p.fill(row); ok {
+				g.blocks = append(g.blocks, b)
+				continue
+			}
+		}
+		g.plain = append(g.plain, row)
+	}
+	deliver(g.blocks, g.stale)
+	deliver(g.blocks, g.clean)
+	if !stale || len(g.stale) > 0 {
+		blocks := g.encoder.Encode(g.plain...)
 		deliver(blocks, g.stale)
-		if same {
+		if !stale {
 			deliver(blocks, g.clean)
 		}
 	}
-	if !same && len(g.clean) > 0 {
-		deliver(g.encoder.Encode(clean...), g.clean)
+	if stale && len(g.clean) > 0 {
+		deliver(g.encoder.Encode(withoutStale(g.plain)...), g.clean)
 	}
+	clear(g.blocks)
+	clear(g.plain)
 }
 
 func deliver(blocks []queue.Block, to []*endpoint) {
@@ -210,12 +232,9 @@ func (p *Pipeline) noteFamilies(rows []*kinglet.Row) {
 	}
 }
 
-// withoutStale is rows without their stale markers, and whether that is rows.
-func withoutStale(rows []*kinglet.Row) (clean []*kinglet.Row, same bool) {
-	if !slices.ContainsFunc(rows, func(r *kinglet.Row) bool { return slices.ContainsFunc(r.Values, kinglet.IsStale) }) {
-		return rows, true
-	}
-	clean = make([]*kinglet.Row, len(rows))
+// withoutStale is rows with nothing where they have stale markers.
+func withoutStale(rows []*kinglet.Row) []*kinglet.Row {
+	clean := make([]*kinglet.Row, len(rows))
 	for i, r := range rows {
 		c := *r
 		c.Values = slices.Clone(r.Values)
@@ -226,5 +245,5 @@ func withoutStale(rows []*kinglet.Row) (clean []*kinglet.Row, same bool) {
 		}
 		clean[i] = &c
 	}
-	return clean, false
+	return clean
 }

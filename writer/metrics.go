@@ -21,6 +21,8 @@ type metrics struct {
 	encoded     prometheus.Counter
 	encodeTime  prometheus.Counter
 	rewritten   prometheus.Counter
+	filled      prometheus.Counter
+	cuts        *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -40,12 +42,17 @@ func newMetrics() *metrics {
 		encoded:     counter("encoded_samples_total", "Samples that were encoded; one that goes to several endpoints in the same form counts once."),
 		encodeTime:  counter("encode_seconds_total", "Time spent encoding and compressing."),
 		rewritten:   counter("rewritten_series_total", "Series whose names remote write 1.0 cannot carry, sent with underscores; counted once a shape."),
+		filled:      counter("stencil_samples_total", "Samples that were encoded by filling a stencil; the others were encoded plainly."),
+		cuts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kinglet_writer_stencil_cuts_total",
+			Help: "Stencils cut: for a new shape, because still values moved, or with care for one that has settled.",
+		}, []string{"why"}),
 	}
 }
 
 func (m *metrics) register(reg prometheus.Registerer, p *Pipeline) error {
 	for _, c := range []prometheus.Collector{
-		m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime, m.encoded, m.encodeTime, m.rewritten, newGauges(p),
+		m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime, m.encoded, m.encodeTime, m.rewritten, m.filled, m.cuts, newGauges(p),
 	} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("register the writer's metrics: %w", err)

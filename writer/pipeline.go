@@ -43,7 +43,8 @@ type Pipeline struct {
 	ended     bool
 
 	families families
-	encoders encoders // the encoding goroutine's
+	encoders encoders // the encoding goroutine's, as is plates
+	plates   plates
 }
 
 // push is the rows of one Push.
@@ -77,8 +78,9 @@ func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) 
 		return nil, err
 	}
 	cfg = cfg.effective()
+	m := newMetrics()
 	return &Pipeline{
-		cfg: cfg, log: log, metrics: newMetrics(), newHTTP: newHTTP,
+		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log},
 		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
 	}, nil
 }

@@ -179,12 +179,12 @@ func (s *Stencil) updateTimes(timesMs []int64) bool {
 	return true
 }
 
-// Wasteful reports, once in a window, whether so many holes have stood still
-// that it pays to Rebake; else it begins a new window.
+// Due reports whether a window is over, and Wasteful is to be asked.
+func (s *Stencil) Due() bool { return s.rows >= window }
+
+// Wasteful reports, at the end of a window, whether so many holes have stood
+// still that it pays to Rebake; else it begins a new window.
 func (s *Stencil) Wasteful() bool {
-	if s.rows < window {
-		return false
-	}
 	s.rows = 0
 	holes, still := 0, 0
 	for i, h := range s.holes {

@@ -171,7 +171,7 @@ func TestValuesThatStandStillForAWindowAreBakedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for step := range window {
-		if s.Wasteful() {
+		if s.Due() {
 			t.Fatalf("wasteful after %d rows", step)
 		}
 		row.Values[7] = float64(step)
@@ -179,7 +179,7 @@ func TestValuesThatStandStillForAWindowAreBakedAgain(t *testing.T) {
 			t.Fatal("refused")
 		}
 	}
-	if !s.Wasteful() {
+	if !s.Due() || !s.Wasteful() {
 		t.Fatal("not wasteful though 63 of 64 holes stood still")
 	}
 	if s, err = c.Rebake(s, row); err != nil {

@@ -1,0 +1,160 @@
+package writer
+
+import (
+	"log/slog"
+	"math"
+	"slices"
+
+	"kinglet"
+	"kinglet/writer/queue"
+	"kinglet/writer/stencil"
+)
+
+// When a shape gets its stencil, and a new one. Cutting costs about as much as
+// encoding a row plainly four times, filling next to nothing.
+const (
+	// rowsBeforeCut rows of a shape are encoded plainly: they show which values
+	// move, and many a shape does not live longer.
+	rowsBeforeCut = 2
+	// missesBeforeRecut rows that a stencil refuses, because a value moved that
+	// never had, are encoded plainly before it is cut again.
+	missesBeforeRecut = 3
+)
+
+// plate is a shape's stencil, or what is known on the way to it. It is kept
+// with the shape and belongs to the encoding goroutine.
+type plate struct {
+	stencil *stencil.Stencil
+
+	rows   int      // seen before the first cut
+	last   []uint64 // bits of the latest values, before the first cut
+	moved  []bool   // columns whose value has moved, before the first cut
+	misses int      // rows refused since the latest cut
+	whole  bool     // it has lived through a window, and was cut with care
+	broken bool     // cutting failed, which is a bug: never tried again
+}
+
+// plates makes blocks of rows by filling stencils.
+type plates struct {
+	cutter  stencil.Cutter
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// fill gives row as a block, or says that it has to be encoded plainly. The row
+// holds no stale marker and is only read.
+func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
+	if !stencil.Fits(row) {
+		return queue.Block{}, false
+	}
+	kept := attachedTo(row.Shape)
+	if kept.plate == nil {
+		kept.plate = &plate{}
+	}
+	plate := kept.plate
+	switch {
+	case plate.broken:
+		return queue.Block{}, false
+	case plate.stencil == nil:
+		if !plate.observe(row.Values) {
+			return queue.Block{}, false
+		}
+		if !p.replace(plate, "new", func() (*stencil.Stencil, error) {
+			return p.cutter.Cut(row, func(i int) bool { return plate.moved[i] })
+		}) {
+			return queue.Block{}, false
+		}
+		plate.last, plate.moved = nil, nil
+	case plate.stencil.Due():
+		p.settle(plate, row)
+	}
+	return p.block(plate, row)
+}
+
+// settle cuts with care what has lived through a window: once, and when many
+// of its values have stopped moving.
+func (p *plates) settle(plate *plate, row *kinglet.Row) {
+	again := p.cutter.Recut
+	switch {
+	case plate.stencil.Wasteful():
+		again = p.cutter.Rebake
+	case plate.whole:
+		return
+	}
+	plate.whole = true
+	p.cutter.Thorough = true
+	p.replace(plate, "settled", func() (*stencil.Stencil, error) { return again(plate.stencil, row) })
+	p.cutter.Thorough = false
+}
+
+// block fills the plate's stencil, cutting it again if that pays.
+func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
+	if plate.broken {
+		return queue.Block{}, false
+	}
+	stream, ok := plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row)
+	if !ok {
+		plate.misses++
+		if plate.misses <= missesBeforeRecut {
+			return queue.Block{}, false
+		}
+		plate.misses = 0
+		if !p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Recut(plate.stencil, row) }) {
+			return queue.Block{}, false
+		}
+		if stream, ok = plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row); !ok {
+			return queue.Block{}, false
+		}
+	}
+	b := queue.Block{
+		Stream: stream, RawLen: plate.stencil.RawLen(), Samples: len(row.Values),
+		MinMs: row.TimestampMs, MaxMs: row.TimestampMs,
+	}
+	if row.TimesMs != nil {
+		b.MinMs, b.MaxMs = timeRange(row)
+	}
+	p.metrics.filled.Add(float64(b.Samples))
+	return b, true
+}
+
+// replace puts a stencil cut anew in the place of the plate's. A cut that fails
+// is a bug of ours that costs speed alone: the plain encoder goes on.
+func (p *plates) replace(plate *plate, why string, cut func() (*stencil.Stencil, error)) bool {
+	s, err := cut()
+	if err != nil {
+		plate.broken, plate.stencil = true, nil
+		p.log.Error("a shape cannot be cut into a stencil and is encoded plainly; please report this", "error", err)
+		return false
+	}
+	plate.stencil = s
+	p.metrics.cuts.WithLabelValues(why).Inc()
+	return true
+}
+
+// observe notes which values move and reports whether enough was seen.
+func (p *plate) observe(values []float64) bool {
+	if p.last == nil {
+		p.last, p.moved = make([]uint64, len(values)), make([]bool, len(values))
+	}
+	for i, v := range values {
+		bits := math.Float64bits(v)
+		p.moved[i] = p.moved[i] || p.rows > 0 && bits != p.last[i]
+		p.last[i] = bits
+	}
+	p.rows++
+	return p.rows > rowsBeforeCut
+}
+
+func timeRange(row *kinglet.Row) (minMs, maxMs int64) {
+	minMs, maxMs = math.MaxInt64, math.MinInt64
+	for _, t := range row.TimesMs {
+		if t == kinglet.NoTime {
+			t = row.TimestampMs
+		}
+		minMs, maxMs = min(minMs, t), max(maxMs, t)
+	}
+	return minMs, maxMs
+}
+
+// hasStale reports whether a row holds a stale marker.
+func hasStale(row *kinglet.Row) bool { return slices.ContainsFunc(row.Values, kinglet.IsStale) }

@@ -1,0 +1,111 @@
+package writer
+
+import (
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"kinglet"
+	"kinglet/writer/queue"
+	"kinglet/writer/remotewrite"
+)
+
+// testShape has n series that differ in one label.
+func testShape(n int) *kinglet.Shape {
+	series := make([]kinglet.Series, n)
+	for i := range series {
+		series[i].Labels = []kinglet.Label{{Name: "__name__", Value: "m"}, {Name: "i", Value: strconv.Itoa(i)}}
+	}
+	return kinglet.NewShape(series)
+}
+
+// wantRow fails unless block decodes to row.
+func wantRow(t *testing.T, block queue.Block, row *kinglet.Row) {
+	t.Helper()
+	series, err := remotewrite.Decode(remotewrite.AppendBody(nil, []queue.Block{block}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(series) != len(row.Values) || block.Samples != len(row.Values) {
+		t.Fatalf("%d series, the block says %d, want %d", len(series), block.Samples, len(row.Values))
+	}
+	for i, s := range series {
+		at := row.TimestampMs
+		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
+			at = row.TimesMs[i]
+		}
+		if at < block.MinMs || at > block.MaxMs {
+			t.Fatalf("time %d is outside the block's %d to %d", at, block.MinMs, block.MaxMs)
+		}
+		if s.Labels[1].Value != strconv.Itoa(i) || s.Samples[0].TimestampMs != at ||
+			math.Float64bits(s.Samples[0].Value) != math.Float64bits(row.Values[i]) {
+			t.Fatalf("series %d is %v, want %v at %d", i, s, row.Values[i], at)
+		}
+	}
+}
+
+func TestPlatesFillWhatFitsAndOnlyThat(t *testing.T) {
+	m := newMetrics()
+	p := plates{metrics: m, log: slog.New(slog.DiscardHandler)}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, timed := range []bool{false, true} {
+		row := &kinglet.Row{Shape: testShape(100), TimestampMs: 1_790_000_000_000, Values: make([]float64, 100)}
+		if timed {
+			row.TimesMs = make([]int64, 100)
+			for i := range row.TimesMs {
+				row.TimesMs[i] = kinglet.NoTime
+			}
+		}
+		filled := 0
+		const rounds = 700
+		for round := range rounds {
+			row.TimestampMs += 15000
+			for i := range 30 { // thirty move all the time, the others hardly ever
+				row.Values[i] += float64(r.IntN(3))
+			}
+			if r.IntN(20) == 0 {
+				row.Values[r.IntN(100)] = r.Float64()
+			}
+			if timed {
+				row.TimesMs[7] = row.TimestampMs - 4000
+			}
+			block, ok := p.fill(row)
+			if round < rowsBeforeCut && ok {
+				t.Errorf("row %d of a new shape filled a stencil", round)
+			}
+			if ok {
+				filled++
+				wantRow(t, block, row)
+			}
+		}
+		if filled < rounds*3/4 {
+			t.Errorf("timed %v: %d of %d rows were filled", timed, filled, rounds)
+		}
+		absent := *row
+		absent.Values = append([]float64{kinglet.Absent()}, row.Values[1:]...)
+		if _, ok := p.fill(&absent); ok {
+			t.Error("a row with an absent column filled a stencil")
+		}
+	}
+}
+
+func TestStencilOutlivesItsWindowsAndNeverRefusesForLong(t *testing.T) {
+	p := plates{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
+	row := &kinglet.Row{Shape: testShape(50), TimestampMs: 1_790_000_000_000, Values: make([]float64, 50)}
+	refused := 0
+	for round := range 2000 {
+		row.TimestampMs += 15000
+		row.Values[round/100%50]++ // one moves for a while, then the next
+		block, ok := p.fill(row)
+		if !ok {
+			refused++
+			continue
+		}
+		wantRow(t, block, row)
+	}
+	if limit := rowsBeforeCut + 20*(missesBeforeRecut+1)*2; refused > limit {
+		t.Errorf("%d rows were refused, want %d at most", refused, limit)
+	}
+}
