@@ -22,10 +22,11 @@ type variant struct {
 type naming struct {
 	anyName  bool
 	external string // encoded labels
+	relabel  string // text of the rules
 }
 
-func (n naming) full() remotewrite.Naming {
-	return remotewrite.Naming{AnyName: n.anyName, External: kinglet.AppendDecodedLabels(nil, []byte(n.external))}
+func (n naming) full(relabel remotewrite.Relabeler) remotewrite.Naming {
+	return remotewrite.Naming{AnyName: n.anyName, External: kinglet.AppendDecodedLabels(nil, []byte(n.external)), Relabel: relabel}
 }
 
 func variantOf(e *endpoint) variant {
@@ -38,13 +39,14 @@ func variantOf(e *endpoint) variant {
 	}
 	return variant{
 		exemplars: e.cfg.Exemplars, nativeHistograms: e.cfg.NativeHistograms, extended: extended,
-		naming: naming{anyName: extended, external: string(kinglet.AppendEncodedLabels(nil, external))},
+		naming: naming{anyName: extended, external: string(kinglet.AppendEncodedLabels(nil, external)), relabel: e.cfg.RelabelText()},
 	}
 }
 
 // group is the endpoints of one variant, and their encoder.
 type group struct {
 	variant variant
+	naming  remotewrite.Naming
 	encoder remotewrite.Encoder
 	stale   []*endpoint // that take stale markers
 	clean   []*endpoint // that do not
@@ -53,8 +55,9 @@ type group struct {
 	plain  []*kinglet.Row // scratch of encode
 }
 
-func newGroup(v variant, batch int) *group {
-	g := &group{variant: v}
+// newGroup makes the group of e's variant, v, without endpoints.
+func newGroup(e *endpoint, v variant, batch int) *group {
+	g := &group{variant: v, naming: v.naming.full(e.relabel)}
 	g.encoder = remotewrite.Encoder{
 		MaxSamples: batch, Exemplars: v.exemplars, NativeHistograms: v.nativeHistograms, Extended: v.extended, OnDrop: g.dropped,
 	}
@@ -136,7 +139,7 @@ func (e *encoders) regroup(endpoints []*endpoint, batch int) {
 		i := slices.IndexFunc(e.groups, func(g *group) bool { return g.variant == v })
 		if i < 0 {
 			i = len(e.groups)
-			e.groups = append(e.groups, newGroup(v, batch))
+			e.groups = append(e.groups, newGroup(end, v, batch))
 		}
 		if end.cfg.StaleMarkers {
 			e.groups[i].stale = append(e.groups[i].stale, end)
@@ -196,13 +199,18 @@ func deliver(blocks []queue.Block, to []*endpoint) {
 
 // views are rows as group g is sent them. The rows are only read.
 func (p *Pipeline) views(g *group, rows []*kinglet.Row) []*kinglet.Row {
-	out := make([]*kinglet.Row, len(rows))
-	for i, r := range rows {
+	out := make([]*kinglet.Row, 0, len(rows))
+	for _, r := range rows {
 		v := p.view(g, r.Shape)
 		if v.Collisions > 0 {
 			g.dropped(v.Collisions, reasonCollision)
 		}
-		out[i] = v.Row(r)
+		if v.Nameless > 0 {
+			g.dropped(v.Nameless, reasonNoName)
+		}
+		if v.Shape.Len() > 0 { // relabeling may drop all
+			out = append(out, v.Row(r))
+		}
 	}
 	return out
 }
@@ -213,7 +221,7 @@ func (p *Pipeline) view(g *group, shape *kinglet.Shape) *remotewrite.View {
 	if v := kept.views[g.variant.naming]; v != nil {
 		return v
 	}
-	v := g.variant.naming.full().View(shape)
+	v := g.naming.View(shape)
 	p.metrics.rewritten.Add(float64(v.Rewritten))
 	if len(kept.views) >= len(p.encoders.groups) {
 		clear(kept.views) // left over from before a reload

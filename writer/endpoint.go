@@ -17,6 +17,7 @@ type endpoint struct {
 	observer endpointMetrics
 	queue    queue.Queue
 	http     remotewrite.Doer
+	relabel  remotewrite.Relabeler // nil if there are no rules
 	sender   *remotewrite.Sender
 	log      *slog.Logger
 
@@ -30,8 +31,12 @@ func (p *Pipeline) newEndpoint(name string, cfg remotewrite.Config, q queue.Queu
 	if err != nil {
 		return nil, fmt.Errorf("[[writers]] %s: %w", name, err)
 	}
+	rules, err := cfg.Relabeler()
+	if err != nil {
+		return nil, fmt.Errorf("[[writers]] %s: write_relabel_configs: %w", name, err)
+	}
 	e := &endpoint{
-		name: name, cfg: cfg, queue: q, http: http, observer: newEndpointMetrics(p.metrics, name),
+		name: name, cfg: cfg, queue: q, http: http, relabel: rules, observer: newEndpointMetrics(p.metrics, name),
 		log: p.log.With("writer", name, "url", cfg.DisplayURL()), stopped: make(chan struct{}),
 	}
 	if e.queue == nil {

@@ -82,6 +82,7 @@ const (
 	reasonRemoved   = "removed"        // the endpoint was taken out of the configuration
 	reasonNoWriter  = "no_writer"      // there is no [[writers]] table
 	reasonCollision = "name_collision" // see remotewrite.View
+	reasonNoName    = "no_name"        // write_relabel_configs took the name away
 )
 
 // reasons are all reasons, so that each counter exists before its first loss.

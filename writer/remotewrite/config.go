@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"kinglet/conf/httpclient"
+	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
 )
 
@@ -44,6 +45,8 @@ type Config struct {
 	Compression     string            `toml:"compression"`      // "snappy" or "zstd", which VictoriaMetrics takes
 	MaxAge          unit.Duration     `toml:"max_age"`          // samples older than this are given up; 0 = never
 	ExternalLabels  map[string]string `toml:"external_labels" expand:"all"`
+
+	WriteRelabelConfigs []relabel.Rule `toml:"write_relabel_configs"` // after external labels, once for each series
 
 	MetadataInterval unit.Duration `toml:"metadata_interval"` // 1.0 only: types and help are sent so often, in requests of their own; 0 = never
 }
@@ -130,7 +133,8 @@ func (c Config) Validate() error {
 	if c.MaxBackoff.Duration < c.MinBackoff.Duration {
 		fault("max_backoff = %v: want min_backoff (%v) or more", c.MaxBackoff, c.MinBackoff)
 	}
-	return errors.Join(append(faults, c.messageFaults()...)...)
+	faults = append(faults, c.messageFaults()...)
+	return errors.Join(append(faults, c.relabelFaults()...)...)
 }
 
 func (c Config) messageFaults() []error {

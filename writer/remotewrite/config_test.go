@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
 )
 
@@ -41,6 +42,10 @@ func TestConfigValidate(t *testing.T) {
 		{"zstd with 2.0", func(c *Config) { c.Compression, c.ProtobufMessage = "zstd", "auto" }, `compression = "zstd": want protobuf_message = "1.0" with it`},
 		{"negative age", func(c *Config) { c.MaxAge = unit.Seconds(-1) }, "max_age = -1s: want 0s or more"},
 		{"odd external label", func(c *Config) { c.ExternalLabels = map[string]string{"a.b": "1"} }, `external_labels has "a.b": want names of letters, digits and _, not beginning with a digit or __`},
+		{"rules are named", func(c *Config) {
+			c.WriteRelabelConfigs = []relabel.Rule{{TargetLabel: "a"}, {Action: "keepp"}, {Action: "drop", Regex: new("(")}}
+		}, `write_relabel_configs: rule 2: action = "keepp": want one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase` +
+			"\nwrite_relabel_configs: rule 3: regex = \"(\": error parsing regexp: missing closing ): `(`"},
 		{"all faults at once", func(c *Config) { c.URL, c.TimeoutMs = "", -1 },
 			`url = "": want the address to write to, such as http://127.0.0.1:9090/api/v1/write` + "\n" + "timeout = -1: want milliseconds up to an hour, 0 for 30000"},
 	} {

@@ -17,6 +17,7 @@ type View struct {
 	Collisions int // columns left out: new names or labels made them another's equal (RW-43)
 	Rewritten  int // columns whose names were rewritten
 	Dropped    int // columns that relabeling drops, which is no loss
+	Nameless   int // columns left out: relabeling took their name away (RW-30)
 
 	columns []int32 // nil, or for each column of Shape the one it was
 }
@@ -90,10 +91,11 @@ func gather[T any](from []T, columns []int32) []T {
 
 // column is a series on its way into a view.
 type column struct {
-	labels  []kinglet.Label // nil: relabeling drops it
-	key     string          // them, encoded
-	from    string          // what they were, encoded
-	renamed bool
+	labels   []kinglet.Label // nil: relabeling drops it
+	key      string          // them, encoded
+	from     string          // what they were, encoded
+	renamed  bool
+	nameless bool // relabeling took its name away
 }
 
 func (n Naming) rewrite(shape *kinglet.Shape) *View {
@@ -102,7 +104,11 @@ func (n Naming) rewrite(shape *kinglet.Shape) *View {
 	columns := n.columns(shape)
 	winners := winners(columns)
 	for i, c := range columns {
-		if c.labels == nil {
+		switch {
+		case c.nameless:
+			v.Nameless++
+			continue
+		case c.labels == nil:
 			v.Dropped++
 			continue
 		}
@@ -130,9 +136,11 @@ func (n Naming) columns(shape *kinglet.Shape) []column {
 		c := column{from: string(shape.EncodedLabels(i))}
 		labels, keep := n.withExternal(shape.AppendLabels(nil, i)), true
 		if n.Relabel != nil {
+			had := hasName(labels)
 			labels, keep = n.Relabel.Process(labels)
+			c.nameless = keep && had && !hasName(labels)
 		}
-		if keep && len(labels) > 0 {
+		if keep && len(labels) > 0 && !c.nameless {
 			c.labels = labels
 			encoded := kinglet.AppendEncodedLabels(nil, labels)
 			if c.renamed = !n.AnyName && !isLegacy(encoded); c.renamed {
@@ -144,6 +152,10 @@ func (n Naming) columns(shape *kinglet.Shape) []column {
 		all[i] = c
 	}
 	return all
+}
+
+func hasName(labels []kinglet.Label) bool {
+	return slices.ContainsFunc(labels, func(l kinglet.Label) bool { return l.Name == kinglet.MetricNameLabel })
 }
 
 // winners says for each label set that is sent which series it belongs to: the
