@@ -307,6 +307,25 @@ func TestMainFaultsStopTheLoad(t *testing.T) {
 	}
 }
 
+func TestAWriterThatCannotWorkCostsOnlyItself(t *testing.T) {
+	for _, url := range []string{"ftp://host/write", "host:9090/write", "http:///write", "http://h:x/"} {
+		dir := writeTree(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
+		cfg, findings := mustLoad(t, dir)
+		if len(cfg.Writers) != 2 || len(findings) != 1 || findings[0].Severity != Warning || findings[0].Pos.Line != 4 {
+			t.Errorf("%s: %d writers, findings %v", url, len(cfg.Writers), findings)
+		}
+		if found := Check(dir, onNode1()); found.Errors() != 1 {
+			t.Errorf("%s: a check finds %v", url, found)
+		}
+	}
+	for _, url := range []string{"", "http://${no name}/write"} {
+		dir := writeTree(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
+		if _, _, err := Load(dir, onNode1()); err == nil {
+			t.Errorf("url = %q: want the start refused", url)
+		}
+	}
+}
+
 func TestUnknownKeysDoNotStopTheLoad(t *testing.T) {
 	cfg, findings := mustLoad(t, "testdata/typo.bad")
 	if len(targets(t, cfg)) != 1 || findings.Errors() > 0 {

@@ -4,24 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"kinglet/writer/remotewrite"
 )
 
 // validator is what every Config can do.
 type validator interface{ Validate() error }
 
 // validate reports the faults that a Config finds in itself, each at the line
-// of its key. It reports whether there were none.
+// of its key. It reports whether there were none. A writer's URL that cannot
+// work is a mistake only: the other writers do.
 func (l *loader) validate(v any, n *node, path string) bool {
 	checked, ok := v.(validator)
 	if !ok {
 		return true
 	}
-	faults := flatten(checked.Validate())
-	for _, fault := range faults {
+	before := l.report.faults
+	for _, fault := range flatten(checked.Validate()) {
 		at, key, message := locate(fault, n, path)
-		l.report.errorf(at, key, "%s", l.secrets.hide(message))
+		say := l.report.errorf
+		if _, unusable := errors.AsType[*remotewrite.URLError](fault); unusable {
+			say = l.report.mistake
+		}
+		say(at, key, "%s", l.secrets.hide(message))
 	}
-	return len(faults) == 0
+	return l.report.faults == before
 }
 
 // flatten takes joined errors apart.

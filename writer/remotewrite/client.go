@@ -130,7 +130,7 @@ func written(h http.Header) (w Written) {
 func (c *Client) request(ctx context.Context, body Body, attempt int) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body.reader())
 	if err != nil {
-		return nil, fmt.Errorf("make request: %w", withoutURL(err))
+		return nil, errUnreadableURL // err would show parts of it
 	}
 	request.ContentLength = int64(body.size)
 	request.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
@@ -157,6 +157,8 @@ func (c *Client) request(ctx context.Context, body Body, attempt int) (*http.Req
 	}
 	return request, nil
 }
+
+var errUnreadableURL = errors.New("make request: the url cannot be read")
 
 // explain says what an attempt without an answer died of.
 func (c *Client) explain(ctx context.Context, err error, body Body) error {

@@ -166,6 +166,12 @@ func (c Config) messageFaults() []error {
 	return faults
 }
 
+// A URLError says that nothing can be written to a URL. A sender that is given
+// it all the same fails as one whose endpoint is down, and others work (RW-72).
+type URLError struct{ fault string }
+
+func (e *URLError) Error() string { return e.fault }
+
 // urlFaults never quotes the URL: it may hold a password.
 func (c Config) urlFaults() []error {
 	switch {
@@ -176,13 +182,13 @@ func (c Config) urlFaults() []error {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return []error{errors.New("url cannot be read: want http://HOST:PORT/PATH, with special characters percent-encoded")}
+		return []error{&URLError{"url cannot be read: want http://HOST:PORT/PATH, with special characters percent-encoded"}}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return []error{fmt.Errorf("url has scheme %q: want http:// or https://", u.Scheme)}
+		return []error{&URLError{fmt.Sprintf("url has scheme %q: want http:// or https://", u.Scheme)}}
 	}
 	if u.Hostname() == "" {
-		return []error{errors.New("url has no host: want http://HOST:PORT/PATH")}
+		return []error{&URLError{"url has no host: want http://HOST:PORT/PATH"}}
 	}
 	return nil
 }

@@ -214,7 +214,7 @@ func TestAURLThatCannotWorkIsAFailingEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, url := range []string{"ftp://user:secret@host/x?token=secret", "http://user:secret@127.0.0.1:1/x?token=secret", "://secret"} {
+	for _, url := range []string{"ftp://user:secret@host/x?token=secret", "http://user:secret@127.0.0.1:1/x?token=secret", "://secret", "http://u:secret/more@host/"} {
 		c := NewClient(Config{URL: url, TimeoutMs: 1000}, doer, "kinglet")
 		_, err := c.Post(t.Context(), NewBody(newEncoder(10).Encode(manyRow(1, 0))), 0)
 		if err == nil || strings.Contains(err.Error(), "secret") {
