@@ -32,14 +32,17 @@ func (w *walk) commit() []*kinglet.Row {
 		rows = l.markOrphans(w.timeMs, w.setIndex())
 	}
 	if quiet {
+		w.holdBack()
 		for _, p := range l.parts {
 			rows = w.appendRow(rows, p)
 		}
-		l.timed, l.twins = w.timedNow(nil), w.twins
+		l.timed, l.newest = w.timedNow(nil), w.newestNow(nil)
+		l.twins, l.sentMs = w.twins, w.timeMs
 		w.keepLines(nil)
 		return rows
 	}
 	dirty := w.endVanished(wasAlive)
+	w.holdBack()
 	next := reshape{w: w, remap: make([]int32, len(w.values))}
 	for i := range next.remap {
 		next.remap[i] = -1
@@ -128,10 +131,11 @@ func (r *reshape) run(rows []*kinglet.Row, dirty []bool) []*kinglet.Row {
 	for chunk := range slices.Chunk(columns, l.cfg.maxColumns()) {
 		r.add(chunk, &rows)
 	}
-	timed := w.timedNow(r.remap)
+	timed, sent := w.timedNow(r.remap), w.newestNow(r.remap)
 	r.patch()
 	w.keepLines(r.remap)
 	l.parts, l.sets, l.timed = r.parts, r.sets, timed
+	l.newest, l.sentMs = sent, w.timeMs
 	return rows
 }
 

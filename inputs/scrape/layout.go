@@ -22,6 +22,8 @@ type layout struct {
 	parts    []part
 	sets     []uint64 // by column: hash of the final label set and kind
 	timed    []bool   // by column: the last sample had its own timestamp; nil = none had
+	newest   []newest // by column: the last sample sent; nil = no page had timestamps
+	sentMs   int64    // of the last scrape that sent its series, or their markers
 	enums    []enumColumn
 	twins    twins
 	own      []uint64 // label sets of up and scrape_*, which no page may take
@@ -148,6 +150,7 @@ func (l *layout) fail(timeMs int64) []*kinglet.Row {
 		return rows
 	}
 	l.alive = false
+	l.endedAt(timeMs)
 	for _, p := range l.parts {
 		rows = appendMarkers(rows, p.shape, timeMs, func(i int) bool { return !l.endsSilently(p.from + int32(i)) })
 	}

@@ -204,6 +204,7 @@ type attempt struct {
 	err                           error
 	scraped, post, added          int
 	dropped, duplicates, own, bad int
+	outOfOrder                    int
 	shapes                        int
 	bodyBytes                     int64
 }
@@ -222,6 +223,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	w := l.layout.begin(timeMs)
 	a.err = l.read(ctx, w, &a)
 	a.scraped, a.dropped, a.duplicates, a.own, a.bad = w.scraped, w.dropped, w.duplicates, w.ownTaken, w.badLines
+	a.outOfOrder = w.outOfOrder
 	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.overLimit, w.shapesMade
 	if a.err == nil {
 		return a
@@ -272,6 +274,7 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 	drop("filter", a.dropped)
 	drop("duplicate", a.duplicates)
 	drop("own_series", a.own)
+	drop("out_of_order", a.outOfOrder)
 	drop("bad_line", a.bad)
 	if a.err != nil {
 		m.failures.WithLabelValues(input, reasonOf(a.err)).Inc()

@@ -19,14 +19,15 @@ import (
 // model is what was live after the last page.
 type model struct {
 	cfg  PageConfig
-	live map[string]bool // series; true if all its samples had their own timestamps
+	live map[string]bool  // series; true if all its samples had their own timestamps
+	sent map[string]int64 // time of the newest sample or marker of a series of the last good page
 }
 
 // expect is what a scrape of page must push, sorted; ok says whether the page is good.
 func (m *model) expect(t *testing.T, page string, timeMs int64) (lines []string, ok bool) {
 	t.Helper()
 	now := map[string]bool{}
-	seen := map[string]bool{}
+	seen, sent := map[string]bool{}, map[string]int64{}
 	err := promtext.Parse([]byte(page), promtext.Text, promtext.Options{}, func(s *promtext.Sample) error {
 		labels, err := s.AppendLabels(nil)
 		if err != nil {
@@ -47,21 +48,29 @@ func (m *model) expect(t *testing.T, page string, timeMs int64) (lines []string,
 		series := textOf(made.labels)
 		if key := fmt.Sprint(series, at); !seen[key] {
 			seen[key] = true
-			lines = append(lines, sampleText(series, s.Value, at))
+			if last, known := m.sent[series]; !known || at > last {
+				lines = append(lines, sampleText(series, s.Value, at))
+				sent[series] = max(at, sent[series])
+			} else if _, newer := sent[series]; !newer {
+				sent[series] = last
+			}
 		}
 		timed, before := now[series]
 		now[series] = (timed || !before) && s.TimestampMs != kinglet.NoTime && m.cfg.HonorTimestamps
 		return nil
 	})
 	if err != nil {
-		lines, now = nil, nil
+		lines, now, sent = nil, nil, m.sent
 	}
 	for series, timed := range m.live {
 		if _, still := now[series]; !still && !timed {
 			lines = append(lines, sampleText(series, kinglet.Stale(), timeMs))
+			if err != nil {
+				sent[series] = max(timeMs, sent[series])
+			}
 		}
 	}
-	m.live = now
+	m.live, m.sent = now, sent
 	slices.Sort(lines)
 	return lines, err == nil
 }

@@ -62,6 +62,7 @@ type walk struct {
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
 	gone       []bool
+	held       []bool // by column: its sample must not be sent; nil = no page had timestamps
 	twins      twins
 
 	lines index // text -> position in l.lines, or in next from len(l.lines) on; built when needed
@@ -73,7 +74,7 @@ type walk struct {
 
 	families int // of the layout, when the page began
 
-	scraped, dropped, refused, duplicates, ownTaken, badLines, overLimit, shapesMade int
+	scraped, dropped, refused, duplicates, ownTaken, badLines, overLimit, outOfOrder, shapesMade int
 }
 
 // freshSeries is a series that the layout does not have.

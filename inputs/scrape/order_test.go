@@ -1,0 +1,83 @@
+package scrape
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kinglet"
+	"kinglet/inputs/promtext"
+)
+
+func TestTimestampsOfAPageNeverGoBack(t *testing.T) {
+	m := func(value float64, timeMs int64) string {
+		return sampleText(`{__name__="m",instance="i"}`, value, timeMs)
+	}
+	for _, tt := range []struct {
+		name       string
+		pages      []string // scraped at 10000, 20000, ...
+		want       [][]string
+		outOfOrder int // of the last page
+	}{
+		{"forward", []string{"m 1 9000\n", "m 2 9001\n"}, [][]string{{m(1, 9000)}, {m(2, 9001)}}, 0},
+		{"back", []string{"m 1 9000\n", "m 2 8999\n"}, [][]string{{m(1, 9000)}, nil}, 1},
+		{"still, another value", []string{"m 1 9000\n", "m 2 9000\n"}, [][]string{{m(1, 9000)}, nil}, 1},
+		{"still, as it was", []string{"m 1 9000\n", "m 1 9000\n"}, [][]string{{m(1, 9000)}, nil}, 0},
+		{"back and on", []string{"m 1 9000\n", "m 2 8000\n", "m 3 8500\n", "m 4 9500\n"}, [][]string{{m(1, 9000)}, nil, nil, {m(4, 9500)}}, 0},
+		{"before the last scrape", []string{"m 1\n", "m 2 9999\n"}, [][]string{{m(1, 10000)}, nil}, 1},
+		{"after the last scrape", []string{"m 1\n", "m 2 10001\n"}, [][]string{{m(1, 10000)}, {m(2, 10001)}}, 0},
+		{"none after one in the future", []string{"m 1 25000\n", "m 2\n", "m 3\n"}, [][]string{{m(1, 25000)}, nil, {m(3, 30000)}}, 0},
+		{"twins", []string{"m 1 8000\nm 2 9000\n", "m 3 8500\nm 4 9500\n"}, [][]string{{m(1, 8000), m(2, 9000)}, {m(4, 9500)}}, 1},
+		{"a twin that went was the newest", []string{"m 1 8000\nm 2 9000\n", "m 3 8500\n", "m 4 8600\n"}, [][]string{{m(1, 8000), m(2, 9000)}, nil, nil}, 1},
+		{"before a marker", []string{"m 1\n", "bad line{\n", "m 2 19999\n"}, [][]string{{m(1, 10000)}, {m(kinglet.Stale(), 20000)}, nil}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLayout(testPage(10), nil)
+			var w *walk
+			for i, page := range tt.pages {
+				var rows []*kinglet.Row
+				rows, w, _ = read(l, page, 10_000*int64(i+1), 100)
+				if diff := cmp.Diff(tt.want[i], rowLines(t, rows)); diff != "" {
+					t.Errorf("page %d: %s", i, diff)
+				}
+				checkLayout(t, l)
+			}
+			if w.outOfOrder != tt.outOfOrder {
+				t.Errorf("%d samples were out of order, want %d", w.outOfOrder, tt.outOfOrder)
+			}
+		})
+	}
+}
+
+func TestAHeldSeriesIsNotEnded(t *testing.T) {
+	cfg := testPage(10)
+	cfg.TrackTimestampsStaleness = true
+	l := newLayout(cfg, nil)
+	for i, want := range []string{"m", "", "", "stale"} {
+		page := []string{"m 1 9000\nn 1\n", "m 1 9000\nn 1\n", "m 1 9000\nn 1\n", "n 1\n"}[i]
+		rows, _, _ := read(l, page, int64(10_000+i), 100)
+		lines := rowLines(t, rows)
+		if got := slices.Contains(lines, sampleText(`{__name__="m",instance="i"}`, kinglet.Stale(), int64(10_000+i))); got != (want == "stale") {
+			t.Errorf("page %d: %v", i, lines)
+		}
+	}
+}
+
+func TestExemplarsOfHeldSamplesAreHeldToo(t *testing.T) {
+	l := newLayout(testPage(10), nil)
+	page := []byte("# TYPE c counter\nc_total 1 9 # {id=\"1\"} 1\nd_total 1 # {id=\"2\"} 1\n# EOF\n")
+	for i, want := range []int{2, 1} {
+		w := l.begin(int64(10_000 * (i + 1)))
+		if err := w.page(page, promtext.OpenMetrics, promtext.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, row := range w.commit() {
+			got += len(row.Exemplars)
+		}
+		if got != want {
+			t.Errorf("%d exemplars, want %d", got, want)
+		}
+	}
+}
