@@ -104,7 +104,7 @@ func (a *agent) start(t *testing.T, active map[string]bool) {
 		_ = a.cmd.Process.Kill() // it may have ended
 		<-a.done
 		if t.Failed() {
-			t.Logf("%s printed at last:\n%s", a.side.name, a.tail(60))
+			t.Logf("%s printed at last:\n%s", a.side.name, a.tail(15))
 		}
 	})
 }
