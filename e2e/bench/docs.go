@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ import (
 //	<!-- /bench:NAME -->
 //
 // is replaced. NAME is "where" (machine, date and how busy it was), "summary"
-// (one row for each scenario and agent), "stages" (the Go benchmarks, from
+// (one row for each agent), "stages" (the Go benchmarks, from
 // -stages), or a scenario.
 func docsCommand(args []string) error {
 	fs := flag.NewFlagSet("bench docs", flag.ContinueOnError)
@@ -60,33 +59,50 @@ func docsCommand(args []string) error {
 
 // sections are the texts a page may have, by name.
 func (r report) sections() map[string]string {
-	all := map[string]string{"where": fmt.Sprintf("%s, on %s; kinglet built with %s. %s\n", r.Date, r.Machine, r.Go, r.busy())}
-	var summary strings.Builder
-	fmt.Fprint(&summary, "| load | agent | CPU µs a sample | resident MiB | bytes a sample sent |\n|---|---|---:|---:|---:|\n")
+	all := map[string]string{
+		"where":   fmt.Sprintf("%s, on %s; kinglet built with %s. %s\n", r.Date, r.Machine, r.Go, r.busy()),
+		"summary": r.summary(),
+	}
 	for _, rows := range r.byScenario() {
 		var text bytes.Buffer
 		fmt.Fprintf(&text, "%s.\n\n", rows.caption())
 		rows.write(&text)
 		all[rows.scenario] = text.String()
-		rows.summarize(&summary)
 	}
-	all["summary"] = summary.String()
 	return all
 }
 
-// summarize writes a row for each agent that did not fail, if the scenario is
-// one of cost.
-func (r rows) summarize(w io.Writer) {
-	one := r.of[r.agents[0]][0]
-	if one.Received == 0 || isFault(r.scenario) {
-		return
-	}
-	for _, agent := range r.agents {
-		if r.failed(agent) == "" {
-			fmt.Fprintf(w, "| %s, %d series every %g s | %s | %.2f | %.0f | %.0f |\n", one.Title, one.Series, one.IntervalS, agent,
-				r.median(agent, cpuMicros), r.median(agent, rssMean), r.median(agent, bodyBytes))
+// summary has a row for each agent, with three figures of every scenario of
+// cost, and says below what the scenarios are.
+func (r report) summary() string {
+	var head, rule, text, below strings.Builder
+	head.WriteString("| agent |")
+	rule.WriteString("|---|")
+	var agents []string
+	var costs []rows
+	for _, rows := range r.byScenario() {
+		one := rows.of[rows.agents[0]][0]
+		if one.Received == 0 || isFault(rows.scenario) {
+			continue
+		}
+		costs = append(costs, rows)
+		fmt.Fprintf(&head, " `%s`: CPU µs a sample | resident MiB | bytes a sample sent |", rows.scenario)
+		rule.WriteString("---:|---:|---:|")
+		fmt.Fprintf(&below, "\n`%s`: %s, %d series, every %g s.", rows.scenario, one.Title, one.Series, one.IntervalS)
+		for _, agent := range rows.agents {
+			if rows.failed(agent) == "" && !slices.Contains(agents, agent) {
+				agents = append(agents, agent)
+			}
 		}
 	}
+	for _, agent := range agents {
+		fmt.Fprintf(&text, "| %s |", agent)
+		for _, rows := range costs {
+			fmt.Fprintf(&text, " %.2f | %.0f | %.0f |", rows.median(agent, cpuMicros), rows.median(agent, rssMean), rows.median(agent, bodyBytes))
+		}
+		text.WriteByte('\n')
+	}
+	return head.String() + "\n" + rule.String() + "\n" + text.String() + below.String() + "\n"
 }
 
 // fillIn replaces what stands between marks. Marks whose section is not known

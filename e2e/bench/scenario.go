@@ -56,7 +56,7 @@ func scenarios(pages string, outage time.Duration) []scenario {
 			Name: "real", Title: "recorded pages of kube-proxy, kubelet, cAdvisor with few pods and with 80",
 			Groups: recorded, Interval: 5 * s, Warm: 15 * s, Measure: 30 * s, Drain: 15 * s,
 		},
-		{Name: "S1", Title: "node-typical", Groups: node, Interval: 5 * s, Warm: 20 * s, Measure: 60 * s, Drain: 15 * s},
+		{Name: "S1", Title: "node-typical, synthetic", Groups: node, Interval: 5 * s, Warm: 20 * s, Measure: 60 * s, Drain: 15 * s},
 		{
 			Name: "S2", Title: "one large target", Groups: []group{{1, 200000, "app"}},
 			Interval: 10 * s, Warm: 20 * s, Measure: 40 * s, Drain: 15 * s,
