@@ -10,15 +10,19 @@ import (
 	"kinglet/writer/stencil"
 )
 
-// When a shape gets its stencil, and a new one. Cutting costs about as much as
-// encoding a row plainly four times, filling next to nothing.
+// When a shape gets its stencil, and a new one.
 const (
 	// rowsBeforeCut rows of a shape are encoded plainly: they show which values
 	// move, and many a shape does not live longer.
 	rowsBeforeCut = 2
-	// missesBeforeRecut rows that a stencil refuses, because a value moved that
-	// never had, are encoded plainly before it is cut again.
-	missesBeforeRecut = 3
+	// settledRows is how long a stencil is filled before what never moved is
+	// baked and matches are looked for with care, which costs some ten times as
+	// much as encoding a row plainly: five minutes of scrapes every 15 s.
+	settledRows = 20
+	// window is the number of rows after which values that stood still all the
+	// while are baked again, if there are enough of them: an hour of scrapes
+	// every 15 s, so that what moves now and then keeps its hole.
+	window = 240
 )
 
 // plate is a shape's stencil, or what is known on the way to it. It is kept
@@ -26,12 +30,11 @@ const (
 type plate struct {
 	stencil *stencil.Stencil
 
-	rows   int      // seen before the first cut
-	last   []uint64 // bits of the latest values, before the first cut
-	moved  []bool   // columns whose value has moved, before the first cut
-	misses int      // rows refused since the latest cut
-	whole  bool     // it has lived through a window, and was cut with care
-	broken bool     // cutting failed, which is a bug: never tried again
+	rows    int      // seen before the first cut
+	last    []uint64 // bits of the latest values, before the first cut
+	moved   []bool   // columns whose value has moved, before the first cut
+	settled bool     // what never moved is baked, and it was cut with care
+	broken  bool     // cutting failed, which is a bug: never tried again
 }
 
 // plates makes blocks of rows by filling stencils.
@@ -59,47 +62,39 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 		if !plate.observe(row.Values) {
 			return queue.Block{}, false
 		}
-		if !p.replace(plate, "new", func() (*stencil.Stencil, error) {
-			return p.cutter.Cut(row, func(i int) bool { return plate.moved[i] })
-		}) {
-			return queue.Block{}, false
-		}
+		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, plate.likelyMoves) })
 		plate.last, plate.moved = nil, nil
-	case plate.stencil.Due():
+	case plate.settled && plate.stencil.Rows() >= window, !plate.settled && plate.stencil.Rows() >= settledRows:
 		p.settle(plate, row)
 	}
 	return p.block(plate, row)
 }
 
-// settle cuts with care what has lived through a window: once, and when many
-// of its values have stopped moving.
+// settle ends a stencil's window, and cuts it again with care where that pays.
 func (p *plates) settle(plate *plate, row *kinglet.Row) {
 	again := p.cutter.Recut
 	switch {
 	case plate.stencil.Wasteful():
 		again = p.cutter.Rebake
-	case plate.whole:
+	case plate.settled:
 		return
 	}
-	plate.whole = true
+	plate.settled = true
 	p.cutter.Thorough = true
 	p.replace(plate, "settled", func() (*stencil.Stencil, error) { return again(plate.stencil, row) })
 	p.cutter.Thorough = false
 }
 
-// block fills the plate's stencil, cutting it again if that pays.
+// block fills the plate's stencil, which is widened if a value moved that never
+// had.
 func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 	if plate.broken {
 		return queue.Block{}, false
 	}
 	stream, ok := plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row)
 	if !ok {
-		plate.misses++
-		if plate.misses <= missesBeforeRecut {
-			return queue.Block{}, false
-		}
-		plate.misses = 0
-		if !p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Recut(plate.stencil, row) }) {
+		p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Widen(plate.stencil, row) })
+		if plate.broken {
 			return queue.Block{}, false
 		}
 		if stream, ok = plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row); !ok {
@@ -119,16 +114,23 @@ func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 
 // replace puts a stencil cut anew in the place of the plate's. A cut that fails
 // is a bug of ours that costs speed alone: the plain encoder goes on.
-func (p *plates) replace(plate *plate, why string, cut func() (*stencil.Stencil, error)) bool {
+func (p *plates) replace(plate *plate, why string, cut func() (*stencil.Stencil, error)) {
 	s, err := cut()
 	if err != nil {
 		plate.broken, plate.stencil = true, nil
 		p.log.Error("a shape cannot be cut into a stencil and is encoded plainly; please report this", "error", err)
-		return false
+		return
 	}
 	plate.stencil = s
 	p.metrics.cuts.WithLabelValues(why).Inc()
-	return true
+}
+
+// likelyMoves says which columns get a hole in a new shape's first stencil:
+// those that have moved, and all but the zeros and ones, of which most never
+// will.
+func (p *plate) likelyMoves(column int) bool {
+	v := math.Float64frombits(p.last[column])
+	return p.moved[column] || v != 0 && v != 1
 }
 
 // observe notes which values move and reports whether enough was seen.

@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,8 @@ func (c Config) http() httpclient.Config {
 	return httpclient.Config{
 		TLS:      tls,
 		Username: c.User, Password: c.Pass, PasswordFile: c.PassFile,
-		BearerToken: c.BearerToken, BearerTokenFile: c.BearerTokenFile,
-		Headers: c.Headers, ProxyURL: httpclient.ProxyFromEnvironment,
+		BearerToken: c.BearerToken, BearerTokenFile: c.BearerTokenFile, OAuth2: c.OAuth2,
+		Headers: c.Headers, ProxyURL: cmp.Or(c.ProxyURL, httpclient.ProxyFromEnvironment),
 		DialTimeout: c.DialTimeout(), MaxIdleConnsPerHost: max(c.MaxIdleConnsPerHost, 1),
 	}
 }

@@ -32,7 +32,9 @@ type Config struct {
 	TimeoutMs           int64 `toml:"timeout"`      // ms, whole attempt
 	DialTimeoutMs       int64 `toml:"dial_timeout"` // ms
 	MaxIdleConnsPerHost int   `toml:"max_idle_conns_per_host"`
+	ProxyURL            string `toml:"proxy_url" expand:"braces"` // "" = HTTP_PROXY and its siblings in the environment
 	httpclient.TLS
+	httpclient.OAuth2
 
 	RetryStatus      []int         `toml:"retry_status"` // more statuses to retry, beside 429, 499 and 5xx
 	MinBackoff       unit.Duration `toml:"min_backoff"`
@@ -210,6 +212,9 @@ func (c Config) authFaults() []error {
 	}
 	if c.BearerToken != "" || c.BearerTokenFile != "" {
 		ways = append(ways, "bearer_token")
+	}
+	if c.OAuth2.On() {
+		ways = append(ways, "oauth2_client_id")
 	}
 	if c.header("Authorization") != "" {
 		ways = append(ways, "an Authorization header")

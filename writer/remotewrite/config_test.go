@@ -29,6 +29,12 @@ func TestConfigValidate(t *testing.T) {
 		{"empty header name", func(c *Config) { c.Headers = []string{"", "b"} }, `headers[0] = "": want a header name`},
 		{"line break in a header", func(c *Config) { c.Headers = []string{"A", "b\r\nHost: c"} }, `headers[1]: the value of "A" holds a line break`},
 		{"two ways to log in", func(c *Config) { c.User, c.BearerToken = "u", "t" }, "basic_auth_user and bearer_token are both set: want one of them"},
+		{"a token and OAuth 2.0", func(c *Config) {
+			c.BearerToken = "t"
+			c.ClientID, c.ClientSecret, c.TokenURL = "me", "s", "https://issuer/token"
+		}, "bearer_token and oauth2_client_id are both set: want one of them"},
+		{"half of OAuth 2.0", func(c *Config) { c.ClientID, c.ClientSecret = "me", "s" }, "oauth2_token_url: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"a proxy that is no URL", func(c *Config) { c.ProxyURL = "proxy:3128" }, "proxy_url: want http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"},
 		{"password without user", func(c *Config) { c.Pass = "p" }, "basic_auth_pass is set without basic_auth_user: want both"},
 		{"password twice", func(c *Config) { c.User, c.Pass, c.PassFile = "u", "p", "f" }, "basic_auth_pass and basic_auth_pass_file are both set: want one of them"},
 		{"negative timeout", func(c *Config) { c.TimeoutMs = -1 }, "timeout = -1: want milliseconds up to an hour, 0 for 30000"},

@@ -73,7 +73,8 @@ func (e *Encoder) row(row *kinglet.Row) {
 	if !e.Exemplars {
 		exemplars = nil
 	}
-	for i, v := range row.Values {
+	for i, labels := range row.Shape.All() {
+		v := row.Values[i]
 		first := 0
 		for first < len(exemplars) && exemplars[first].Column < i {
 			first++
@@ -87,7 +88,7 @@ func (e *Encoder) row(row *kinglet.Row) {
 		if kinglet.IsAbsent(v) {
 			continue
 		}
-		p := point{labels: row.Shape.EncodedLabels(i), atMs: row.TimestampMs, exemplars: mine}
+		p := point{labels: labels, atMs: row.TimestampMs, exemplars: mine}
 		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
 			p.atMs = row.TimesMs[i]
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -206,6 +207,39 @@ func TestARotatedPasswordIsReadAgain(t *testing.T) {
 	got, _ := send(t, cfg, 1)
 	if _, pass, _ := srv.calls[len(srv.calls)-1].BasicAuth(); pass != "new" || got["sent"] != 80 {
 		t.Errorf("sent with %q, counts are %v", pass, got)
+	}
+}
+
+func TestARevokedTokenIsReplaced(t *testing.T) {
+	fetched := 0
+	issuer := newServer(t, slices.Repeat([]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
+		fetched++
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token": "t%d"}`, fetched)
+	}}, 3)...)
+	srv := newServer(t, status(204), status(401))
+	cfg := configFor(srv.URL)
+	cfg.ClientID, cfg.ClientSecret, cfg.TokenURL = "me", "secret", issuer.URL
+	got, _ := send(t, cfg, 3)
+	var used []string
+	for _, r := range srv.calls {
+		used = append(used, r.Header.Get("Authorization"))
+	}
+	if diff := cmp.Diff([]string{"Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2"}, used); diff != "" || got["sent"] != 240 {
+		t.Errorf("counts are %v, tokens:\n%s", got, diff)
+	}
+}
+
+func TestAnIssuerThatIsDownLosesNothing(t *testing.T) {
+	issuer := newServer(t, status(503), status(503), closeConnection, closeConnection, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "access_token=t")
+	})
+	srv := newServer(t)
+	cfg := configFor(srv.URL)
+	cfg.ClientID, cfg.ClientSecret, cfg.TokenURL = "me", "secret", issuer.URL
+	got, want := send(t, cfg, 2)
+	if diff := cmp.Diff(want, srv.taken); diff != "" || got["retried error"] == 0 {
+		t.Errorf("counts are %v, samples:\n%s", got, diff)
 	}
 }
 

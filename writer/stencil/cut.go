@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/golang/snappy"
 	"github.com/klauspost/compress/s2"
 
 	"kinglet"
@@ -24,8 +23,9 @@ const (
 // Cutter cuts stencils. It keeps the scratch memory that cutting takes, and
 // belongs to one goroutine.
 type Cutter struct {
-	raw, packed, class []byte
-	values             []int // where each column's value stands in raw
+	raw, packed, class, trimmed []byte
+
+	values []int // where each column's value stands in raw
 	// Thorough looks longer for matches: a few times the work, for smaller
 	// messages. For shapes that stay.
 	Thorough bool
@@ -39,32 +39,49 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 		return nil, errors.New("cut a stencil: the row does not fit one")
 	}
 	c.layOut(row.Shape)
-	return c.cut(row, moving, nil)
+	return c.cut(row, moving, nil, nil)
 }
 
-// Recut makes the stencil of the same series anew, with row's values: what was
-// a hole stays one, and what moved since becomes one. It needs no labels.
-func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
-	cut, err := c.again(s, row, func(i int) bool { return s.holes[i] != baked || s.isMoved(i) })
+// Widen makes the stencil of the same series with row's values: what was a hole
+// stays one, and what moved since becomes one. It needs no labels, and looks
+// for no new matches: copies that a new hole forbids become literals, which
+// costs less than encoding the row plainly.
+func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	if err := c.reload(s, row); err != nil {
+		return nil, err
+	}
+	wide, err := c.cut(row, func(i int) bool { return s.holes[i] != baked || s.isMoved(i) }, s, s.elements())
 	if err != nil {
 		return nil, err
 	}
-	cut.rows, cut.moved = s.rows, s.moved // the window goes on
-	return cut, nil
+	wide.rows, wide.moved = s.rows, s.moved // the window goes on
+	return wide, nil
+}
+
+// Recut is Widen with all matches looked for anew.
+func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	if err := c.reload(s, row); err != nil {
+		return nil, err
+	}
+	return c.cut(row, func(i int) bool { return s.holes[i] != baked || s.isMoved(i) }, s, nil)
 }
 
 // Rebake is Recut with holes only for what moved in the window that ends here.
 func (c *Cutter) Rebake(s *Stencil, row *kinglet.Row) (*Stencil, error) {
-	return c.again(s, row, s.isMoved)
+	if err := c.reload(s, row); err != nil {
+		return nil, err
+	}
+	return c.cut(row, s.isMoved, s, nil)
 }
 
-func (c *Cutter) again(s *Stencil, row *kinglet.Row, moving func(int) bool) (*Stencil, error) {
+// reload lays out the message of a stencil's series, and notes what row moves.
+func (c *Cutter) reload(s *Stencil, row *kinglet.Row) error {
 	if !Fits(row) || s.columns != len(row.Values) {
-		return nil, errors.New("recut a stencil: the row does not fit it")
+		return errors.New("recut a stencil: the row does not fit it")
 	}
 	var err error
 	if c.raw, err = s.appendRaw(c.raw[:0]); err != nil {
-		return nil, err
+		return err
 	}
 	c.locate()
 	for i, v := range row.Values {
@@ -72,7 +89,7 @@ func (c *Cutter) again(s *Stencil, row *kinglet.Row, moving func(int) bool) (*St
 			s.moved[i>>6] |= 1 << (i & 63)
 		}
 	}
-	return c.cut(row, moving, s)
+	return nil
 }
 
 // layOut writes the message of shape's series into c.raw, values and
@@ -98,8 +115,9 @@ func (c *Cutter) locate() {
 	}
 }
 
-// cut makes the stencil of the message laid out in c.raw.
-func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil) (*Stencil, error) {
+// cut makes the stencil of the message laid out in c.raw: old's successor, if
+// there is one, from the matches in elements, if not nil.
+func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil, elements []byte) (*Stencil, error) {
 	n := len(row.Values)
 	if s2.MaxEncodedLen(len(c.raw)) >= maxBytes || s2.MaxEncodedLen(len(c.raw)) < 0 {
 		return nil, fmt.Errorf("cut a stencil: a message of %d bytes is too long for one", len(c.raw))
@@ -112,16 +130,25 @@ func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil) (*St
 		s.times = make([]uint32, n)
 	}
 	c.classify(s, row, moving, old)
+	if elements == nil {
+		elements = c.encode()
+	}
+	if err := c.trim(s, elements); err != nil {
+		return nil, err
+	}
+	return s, c.finish(s, row)
+}
+
+// encode gives the elements that a well-kept encoder makes of c.raw.
+func (c *Cutter) encode() []byte {
 	c.packed = grow(c.packed, s2.MaxEncodedLen(len(c.raw)))
 	if c.Thorough {
 		c.packed = s2.EncodeSnappyBest(c.packed, c.raw)
 	} else {
-		c.packed = s2.EncodeSnappyBetter(c.packed, c.raw)
+		c.packed = s2.EncodeSnappy(c.packed, c.raw)
 	}
-	if err := c.trim(s); err != nil {
-		return nil, err
-	}
-	return s, c.finish(s, row)
+	_, width := binary.Uvarint(c.packed)
+	return c.packed[width:]
 }
 
 // classify says of every byte of c.raw what it is, and puts noise where values
@@ -189,11 +216,13 @@ func (c *Cutter) finish(s *Stencil, row *kinglet.Row) error {
 	return nil
 }
 
-// appendRaw appends the decoded message with the latest values.
+// elements are the snappy elements of the template.
+func (s *Stencil) elements() []byte { return s.stream[s.start : len(s.stream)-slack] }
+
+// appendRaw appends to dst, which is empty, the decoded message with the latest
+// values.
 func (s *Stencil) appendRaw(dst []byte) ([]byte, error) {
-	block := binary.AppendUvarint(make([]byte, 0, len(s.stream)+binary.MaxVarintLen32), uint64(s.rawLen))
-	block = append(block, s.stream[:len(s.stream)-slack]...)
-	out, err := snappy.Decode(grow(dst, s.rawLen), block)
+	out, err := s2.Decode(grow(dst, s.rawLen), s.stream[:len(s.stream)-slack])
 	if err != nil {
 		return dst, fmt.Errorf("decode a stencil: %w", err)
 	}

@@ -30,11 +30,6 @@ const (
 	timeAt      = valueAt + 9 // of the timestamp within the sample
 )
 
-// window is the number of rows after which values that stood still all the
-// while are baked into the template again, if there are enough of them: an hour
-// of scrapes every 15 s, so that what moves now and then keeps its hole.
-const window = 240
-
 // A hole is where a moving value stands in the stream: the offset in the low 29
 // bits and, above them, how many low bytes of the value are baked. Counters are
 // whole numbers, whose float64 ends in zero bytes: these come for nothing with
@@ -67,7 +62,8 @@ func (h hole) put(stream []byte, value uint64) bool {
 
 // Stencil is the template of one shape. It belongs to one goroutine.
 type Stencil struct {
-	stream []byte // snappy elements, without the length preamble; then slack bytes
+	stream []byte // a snappy block, and slack behind it
+	start  int    // where its elements begin, behind the length preamble
 	rawLen int    // decoded length
 
 	last   []uint64 // bits of each column's latest value
@@ -76,7 +72,7 @@ type Stencil struct {
 	stamps []stamp  // where the row's timestamp stands
 
 	moved   []uint64 // bit set: columns whose value moved in this window
-	rows    int      // of this window
+	rows    int      // filled in this window
 	columns int
 }
 
@@ -93,7 +89,7 @@ type stamp struct {
 func (s *Stencil) RawLen() int { return s.rawLen }
 
 // Size is the length of what Fill appends, in bytes.
-func (s *Stencil) Size() int { return len(s.stream) - slack }
+func (s *Stencil) Size() int { return len(s.stream) - s.start - slack }
 
 // Samples is the number of samples a filled stencil holds.
 func (s *Stencil) Samples() int { return s.columns }
@@ -135,7 +131,7 @@ func (s *Stencil) Fill(dst []byte, row *kinglet.Row) ([]byte, bool) {
 		s.stream[p.at] = stampBytes[p.byte]
 	}
 	s.rows++
-	return append(dst, s.stream[:len(s.stream)-slack]...), true
+	return append(dst, s.stream[s.start:len(s.stream)-slack]...), true
 }
 
 // update writes the values that moved into the template. It reports false,
@@ -179,11 +175,12 @@ func (s *Stencil) updateTimes(timesMs []int64) bool {
 	return true
 }
 
-// Due reports whether a window is over, and Wasteful is to be asked.
-func (s *Stencil) Due() bool { return s.rows >= window }
+// Rows is the number of rows filled in this window, which begins with a cut
+// that looks for new matches, and with Wasteful.
+func (s *Stencil) Rows() int { return s.rows }
 
-// Wasteful reports, at the end of a window, whether so many holes have stood
-// still that it pays to Rebake; else it begins a new window.
+// Wasteful ends the window: it reports whether so many holes have stood still
+// that it pays to Rebake; else a new window begins.
 func (s *Stencil) Wasteful() bool {
 	s.rows = 0
 	holes, still := 0, 0

@@ -24,22 +24,19 @@ type trimmer struct {
 	column  int // first column whose value may still come
 }
 
-// trim walks the elements in c.packed and writes s.stream: the same message,
-// but every byte that a copy may not give becomes a literal. It notes where
-// the holes and the row's timestamp landed.
-func (c *Cutter) trim(s *Stencil) error {
-	_, width := binary.Uvarint(c.packed)
-	if width <= 0 {
-		return errElements
-	}
-	s.stream = make([]byte, 0, len(c.packed)+len(c.packed)/8)
+// trim walks elements, which decode to c.raw, and writes s.stream: the same
+// message, but every byte that a copy may not give becomes a literal. It notes
+// where the holes and the row's timestamp landed.
+func (c *Cutter) trim(s *Stencil, elements []byte) error {
+	c.trimmed = binary.AppendUvarint(c.trimmed[:0], uint64(len(c.raw)))
+	s.start = len(c.trimmed)
 	t := trimmer{c: c, s: s}
-	for src := c.packed[width:]; len(src) > 0; {
-		length, offset, size := element(src)
-		if size == 0 || size > len(src) || offset > t.done || t.done+length > len(c.raw) {
+	for len(elements) > 0 {
+		length, offset, size := element(elements)
+		if size == 0 || size > len(elements) || offset > t.done || t.done+length > len(c.raw) {
 			return errElements
 		}
-		src = src[size:]
+		elements = elements[size:]
 		if offset == 0 {
 			t.done += length
 			continue
@@ -50,8 +47,8 @@ func (c *Cutter) trim(s *Stencil) error {
 		return errElements
 	}
 	t.flush()
-	s.stream = append(make([]byte, 0, len(s.stream)+slack), s.stream...) // stencils live long
-	s.stream = s.stream[:len(s.stream)+slack]
+	s.stream = append(make([]byte, 0, len(c.trimmed)+slack), c.trimmed...) // stencils live long
+	s.stream = s.stream[:len(c.trimmed)+slack]
 	return nil
 }
 
@@ -94,26 +91,38 @@ func element(src []byte) (length, offset, size int) {
 
 // copy takes over the parts of a copy that are allowed.
 func (t *trimmer) copy(offset, length int) {
-	class := t.c.class
 	end := t.done + length
 	for t.done < end {
 		from := t.done
-		for t.done < end && class[t.done] != classHole && class[t.done] == class[t.done-offset] {
-			t.done++
-		}
-		if n := t.done - from; n > 0 {
-			if n < minCopy(offset) {
-				continue // stays in the literal that is waiting
-			}
+		t.done += t.allowed(offset, end)
+		if n := t.done - from; n >= minCopy(offset) {
 			t.done = from
 			t.flush()
-			t.s.stream = appendCopy(t.s.stream, offset, n)
+			t.c.trimmed = appendCopy(t.c.trimmed, offset, n)
 			t.done += n
 			t.literal = t.done
+		} // else it stays in the literal that is waiting
+		if t.done < end {
+			t.done++ // as does this byte
+		}
+	}
+}
+
+// allowed is how many bytes from t.done on, to end at most, a copy may give.
+func (t *trimmer) allowed(offset, end int) int {
+	class := t.c.class
+	at := t.done
+	for at < end {
+		if at+8 <= end && binary.LittleEndian.Uint64(class[at:])|binary.LittleEndian.Uint64(class[at-offset:]) == 0 {
+			at += 8 // most bytes are text, and come from text
 			continue
 		}
-		t.done++ // this byte becomes a literal
+		if class[at] == classHole || class[at] != class[at-offset] {
+			break
+		}
+		at++
 	}
+	return at - t.done
 }
 
 // minCopy is the shortest copy that is no longer than the literal it replaces.
@@ -129,10 +138,10 @@ func (t *trimmer) flush() {
 	if t.literal == t.done {
 		return
 	}
-	s := t.s
-	s.stream = appendLiteralTag(s.stream, t.done-t.literal)
-	at := len(s.stream)
-	s.stream = append(s.stream, t.c.raw[t.literal:t.done]...)
+	c := t.c
+	c.trimmed = appendLiteralTag(c.trimmed, t.done-t.literal)
+	at := len(c.trimmed)
+	c.trimmed = append(c.trimmed, c.raw[t.literal:t.done]...)
 	t.note(at)
 	t.literal = t.done
 }
