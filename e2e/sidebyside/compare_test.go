@@ -13,7 +13,7 @@ import (
 // difference is one sample, exemplar or target on which two records disagree.
 type difference struct {
 	id
-	What      string // "sample", "exemplar" or "scrapes"
+	What      string // "sample", "exemplar", "start" or "scrapes"
 	At        moment
 	Want, Got string // "" = there is none
 }
@@ -44,7 +44,8 @@ func compare(want, got *record) []difference {
 		}
 	}
 	found = append(found, comparePoints("sample", ends, want.series, got.series)...)
-	return append(found, comparePoints("exemplar", ends, want.exemplars, got.exemplars)...)
+	found = append(found, comparePoints("exemplar", ends, want.exemplars, got.exemplars)...)
+	return append(found, comparePoints("start", ends, want.starts, got.starts)...)
 }
 
 func comparePoints(what string, ends map[string]int, want, got map[id][]point) []difference {

@@ -89,6 +89,23 @@ func explanations() []explanation {
 			},
 		},
 		{
+			why: "the stale marker of a float histogram is an integer histogram without a bucket, which ends it as well (RW-53)",
+			covers: func(d difference) bool {
+				return strings.HasPrefix(d.Want, staleText) && strings.HasPrefix(d.Got, staleText+" histogram")
+			},
+		},
+		{
+			why: "a line with a label twice, or a histogram with a schema that nobody knows, is no sample in scrape_samples_scraped (RW-143)",
+			covers: func(d difference) bool {
+				return (d.of("bad-lines") && d.At.Round == 16 || d.of("native-bad") && d.At.Round == 10) && d.named("scrape_samples_scraped")
+			},
+		},
+		{
+			why:    "1.0 has no place for start timestamps (RW-16)",
+			only:   kinglet1,
+			covers: func(d difference) bool { return d.What == "start" && d.Got == "" },
+		},
+		{
 			why:  "the handler of 1.0 takes a new series' exemplars before its histograms, and drops those of a series it does not know yet",
 			only: kinglet1,
 			covers: func(d difference) bool {

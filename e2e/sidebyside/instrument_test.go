@@ -33,6 +33,7 @@ func sampleRecord() *record {
 			{"a", `{__name__="scrape_duration_seconds"}`}: at(0, 1, 2, 3),
 			{"b", `{__name__="h"}`}:                       {{moment{Round: 0}, histogramText(h)}, {moment{Round: 1}, histogramText(stale)}},
 		},
+		starts:    map[id][]point{{"b", `{__name__="h"}`}: {{moment{Round: 0}, "round 0 start"}}},
 		exemplars: map[id][]point{{"b", `{__name__="h"}`}: {{moment{Round: 0}, `{trace_id="x"} ` + floatText(1)}}},
 	}
 }
@@ -84,6 +85,8 @@ func TestEveryMutationIsFound(t *testing.T) {
 		{"a histogram's marker is a float's", edit(h, 1, func(p *point) { p.Text = staleText }), "want stale histogram, got stale"},
 		{"an exemplar is missing", func(r *record) { delete(r.exemplars, h) }, "exemplar"},
 		{"an exemplar's value", func(r *record) { r.exemplars[h][0].Text = `{trace_id="x"} ` + floatText(2) }, "exemplar"},
+		{"a start timestamp is missing", func(r *record) { delete(r.starts, h) }, "start of b"},
+		{"another start timestamp", func(r *record) { r.starts[h][0].Text = "round 20 start" }, "round 20 start"},
 		{"a target never scraped", func(r *record) { delete(r.scrapes, "b") }, "scrapes of b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,6 +30,7 @@ func newPrometheus(t *testing.T, w *world, name string) *side {
 	options := &scrape.Options{
 		DiscoveryReloadInterval:  model.Duration(50 * time.Millisecond),
 		DiscoveryReloadOnStartup: true,
+		ParseST:                  true,
 	}
 	manager, err := scrape.NewManager(options, slog.New(slog.DiscardHandler), nil, nil, s.db, prometheus.NewRegistry())
 	if err != nil {

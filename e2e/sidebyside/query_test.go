@@ -172,6 +172,9 @@ func traces(t *testing.T, s *side, target, metric string) map[string][]string {
 	for _, f := range found {
 		series := strings.ReplaceAll(f.SeriesLabels.String(), address, "address")
 		for _, e := range f.Exemplars {
+			if e.Labels.Get("trace_id") == "t0" {
+				continue // the handler of 1.0 drops the first of a series of histograms
+			}
 			all[series] = append(all[series], fmt.Sprintf("%s %v", e.Labels, e.Value))
 		}
 		all[series] = slices.Compact(all[series]) // one that stays on the page may be stored again

@@ -3,15 +3,21 @@
 package sidebyside
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
+	"github.com/golang/snappy"
 	"github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"github.com/prometheus/prometheus/storage"
 	promremote "github.com/prometheus/prometheus/storage/remote"
 )
@@ -19,12 +25,21 @@ import (
 // receiver is Prometheus' handler of remote writes before a database. It takes
 // one version of the protocol only, so that the version is seen to be used.
 type receiver struct {
+	version string
 	server  *httptest.Server
 	handler http.Handler
 
 	mu       sync.Mutex
 	requests int
 	refusals []string
+	starts   []startOf
+}
+
+// startOf is a sample that said when its series began. The handler does not
+// store that yet, so it is taken from requests.
+type startOf struct {
+	labels      labels.Labels
+	at, startMs int64
 }
 
 func newReceiver(t *testing.T, db storage.Appendable, version string) *receiver {
@@ -33,7 +48,7 @@ func newReceiver(t *testing.T, db storage.Appendable, version string) *receiver 
 	if version == "2.0" {
 		accepted = remote.MessageTypes{remote.WriteV2MessageType}
 	}
-	r := &receiver{handler: promremote.NewWriteHandler(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), db, accepted, false, false, false)}
+	r := &receiver{version: version, handler: promremote.NewWriteHandler(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), db, accepted, false, false, false)}
 	r.server = httptest.NewServer(r)
 	t.Cleanup(r.server.Close)
 	return r
@@ -43,13 +58,47 @@ func (r *receiver) url() string { return r.server.URL + "/api/v1/write" }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	answer := &answerWriter{ResponseWriter: w}
+	var body bytes.Buffer
+	q.Body = io.NopCloser(io.TeeReader(q.Body, &body))
 	r.handler.ServeHTTP(answer, q)
+	var starts []startOf
+	if r.version == "2.0" && answer.status < 300 {
+		starts = startsIn(body.Bytes())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.starts = append(r.starts, starts...)
 	r.requests++
 	if answer.status >= 300 {
 		r.refusals = append(r.refusals, fmt.Sprintf("request %d: %d: %s", r.requests, answer.status, answer.text))
 	}
+}
+
+// startsIn reads the start timestamps of a request that the handler took.
+func startsIn(body []byte) []startOf {
+	var request writev2.Request
+	raw, err := snappy.Decode(nil, body)
+	if err == nil {
+		err = request.Unmarshal(raw)
+	}
+	if err != nil {
+		return []startOf{{labels: labels.FromStrings("unreadable", err.Error()), startMs: 1}}
+	}
+	var starts []startOf
+	builder := labels.NewScratchBuilder(0)
+	for _, series := range request.Timeseries {
+		ls, err := series.ToLabels(&builder, request.Symbols)
+		if err != nil {
+			continue // the handler took the request
+		}
+		for _, s := range series.Samples {
+			starts = append(starts, startOf{ls, s.Timestamp, s.StartTimestamp})
+		}
+		for _, h := range series.Histograms {
+			starts = append(starts, startOf{ls, h.Timestamp, h.StartTimestamp})
+		}
+	}
+	return slices.DeleteFunc(starts, func(s startOf) bool { return s.startMs == 0 })
 }
 
 // answerWriter remembers an answer that is passed on.

@@ -48,6 +48,7 @@ type record struct {
 	gone      map[string]bool    // targets that were not scraped any more in the end
 	series    map[id][]point
 	exemplars map[id][]point
+	starts    map[id][]point // when the series of a sample began, for those that say
 }
 
 // raw is a series as it is in the database.
@@ -55,6 +56,7 @@ type raw struct {
 	labels labels.Labels
 	times  []int64
 	texts  []string
+	starts []int64 // 0 = not known
 }
 
 // readRecord reads a side's database.
@@ -65,6 +67,7 @@ func readRecord(ctx context.Context, w *world, s *side) (*record, error) {
 	}
 	p := &placer{side: s, names: map[string]string{}, record: &record{
 		scrapes: map[string][]int64{}, gone: s.gone(), series: map[id][]point{}, exemplars: map[id][]point{},
+		starts: map[id][]point{},
 	}}
 	for name, e := range s.endpoints {
 		p.names[e.address] = name
@@ -77,7 +80,17 @@ func readRecord(ctx context.Context, w *world, s *side) (*record, error) {
 	for _, r := range all {
 		i := p.id(r.labels)
 		for n, t := range r.times {
-			p.record.series[i] = append(p.record.series[i], point{p.place(i, r.labels, t, r.texts[n]), r.texts[n]})
+			at := p.place(i, r.labels, t, r.texts[n])
+			p.record.series[i] = append(p.record.series[i], point{at, r.texts[n]})
+			if start := r.starts[n]; start != 0 {
+				p.record.starts[i] = append(p.record.starts[i], point{at, p.start(i.Target, start)})
+			}
+		}
+	}
+	if s.receiver != nil {
+		for _, st := range s.receiver.starts {
+			i := p.id(st.labels)
+			p.record.starts[i] = append(p.record.starts[i], point{p.place(i, st.labels, st.at, ""), p.start(i.Target, st.startMs)})
 		}
 	}
 	return p.record, p.readExemplars(ctx)
@@ -98,7 +111,7 @@ func readSeries(ctx context.Context, db storage.Queryable) ([]raw, error) {
 		it = series.Iterator(it)
 		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
 			t, text := sampleText(it, kind)
-			r.times, r.texts = append(r.times, t), append(r.texts, text)
+			r.times, r.texts, r.starts = append(r.times, t), append(r.texts, text), append(r.starts, it.AtST())
 		}
 		if err := it.Err(); err != nil {
 			return nil, fmt.Errorf("read %s: %w", r.labels, err)
@@ -195,6 +208,14 @@ func (p *placer) round(target string, t int64) moment {
 		return moment{Stray: "of no target that was scraped"}
 	}
 	return moment{Round: n, Stray: fmt.Sprintf("and %d ms, at no scrape", t-scrapes[n])}
+}
+
+// start tells a start timestamp by what the page gave.
+func (p *placer) start(target string, ms int64) string {
+	if m, ok := p.side.endpoints[target].stamps[ms]; ok {
+		return m.String()
+	}
+	return fmt.Sprintf("%d ms", ms)
 }
 
 func (p *placer) readExemplars(ctx context.Context) error {

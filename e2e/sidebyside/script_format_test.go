@@ -32,14 +32,14 @@ func openMetrics(s *request) page {
 		"# TYPE om_requests counter", "# HELP om_requests Requests.",
 		fmt.Sprintf(`om_requests_total{code="200"} %d # {trace_id="t%d",span_id="s"} %d.5 %s`, 10*k, k, k, s.stampSeconds(-500)),
 		fmt.Sprintf(`om_requests_total{code="500"} %d # {trace_id="x%d"} 0.25`, k, k/4),
-		`om_requests_created{code="200"} 1763700000.5`, `om_requests_created{code="500"} 1763700001.123`,
+		`om_requests_created{code="200"} ` + seconds(s.start), `om_requests_created{code="500"} ` + seconds(s.start),
 		"# TYPE om_latency_seconds histogram", "# UNIT om_latency_seconds seconds",
 	}
 	for i, le := range []string{"0.1", "0.5", "2.5", "+Inf"} {
 		lines = append(lines, fmt.Sprintf(`om_latency_seconds_bucket{le=%q} %d # {trace_id="b%d-%d"} %v %s`, le, k*(i+1), i, k, 0.05+float64(i), s.stampSeconds(-250)))
 	}
 	lines = append(lines, fmt.Sprintf("om_latency_seconds_count %d", 4*k), fmt.Sprintf("om_latency_seconds_sum %v", 0.7*float64(k)),
-		"om_latency_seconds_created 1763700000.5",
+		"om_latency_seconds_created "+seconds(s.start),
 		"# TYPE om_build info", `om_build_info{version="1.2"} 1`,
 		"# TYPE om_state stateset", `om_state{om_state="on"} 1`, `om_state{om_state="off"} 0`,
 		"# TYPE om_sizes gaugehistogram", fmt.Sprintf(`om_sizes_bucket{le="10.0"} %d`, k%5), fmt.Sprintf(`om_sizes_bucket{le="+Inf"} %d`, 5),
@@ -102,7 +102,7 @@ func pairs(kv ...string) []*dto.LabelPair {
 func mixedFamilies(s *request) []*dto.MetricFamily {
 	k := float64(s.K)
 	counter := &dto.Counter{Value: new(10 * k)}
-	started(&counter.CreatedTimestamp, s.ms/1000-int64(s.K)-100)
+	counter.CreatedTimestamp = timeOf(s.start)
 	counter.Exemplar = exemplarOf(s, k, -500)
 	families := []*dto.MetricFamily{
 		family("pb_requests_total", dto.MetricType_COUNTER, &dto.Metric{Label: pairs("code", "200"), Counter: counter}),
@@ -111,11 +111,11 @@ func mixedFamilies(s *request) []*dto.MetricFamily {
 		family("pb.dotted", dto.MetricType_GAUGE, &dto.Metric{Label: pairs("a.b", "c"), Gauge: &dto.Gauge{Value: new(k)}}),
 		family("stamped_pb", dto.MetricType_GAUGE, &dto.Metric{Gauge: &dto.Gauge{Value: new(k)}, TimestampMs: new(s.stamp(-500))}),
 		family("pb_sizes", dto.MetricType_SUMMARY, &dto.Metric{Summary: &dto.Summary{
-			SampleCount: new(uint64(s.K)), SampleSum: new(3 * k),
+			SampleCount: new(uint64(s.K)), SampleSum: new(3 * k), CreatedTimestamp: timeOf(s.start),
 			Quantile: []*dto.Quantile{{Quantile: new(0.5), Value: new(k)}, {Quantile: new(1.0), Value: new(2 * k)}},
 		}}),
 		family("pb_classic", dto.MetricType_HISTOGRAM, &dto.Metric{Histogram: &dto.Histogram{
-			SampleCount: new(uint64(4 * s.K)), SampleSum: new(5 * k), Bucket: classicBuckets(s),
+			SampleCount: new(uint64(4 * s.K)), SampleSum: new(5 * k), Bucket: classicBuckets(s), CreatedTimestamp: timeOf(s.start),
 		}}),
 	}
 	if within(s.K, 20, 22) {

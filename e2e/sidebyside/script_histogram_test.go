@@ -53,18 +53,15 @@ func histogramTargets() []*target {
 	}
 }
 
-// life counts requests since the process behind a histogram began anew.
-func life(s *request) int64 { return int64(s.K % 20) }
-
 // nativeInt is an integer native histogram that grows, gains buckets and
 // starts anew.
 func nativeInt(s *request) *dto.Histogram {
-	n := life(s)
+	n := int64(s.life())
 	h := &dto.Histogram{
 		Schema: new(int32(3)), ZeroThreshold: new(0.001), ZeroCount: new(uint64(n)),
 		PositiveSpan: spans(2, 2, 3, 1), PositiveDelta: []int64{n, 1, -1},
 		NegativeSpan: spans(-1, 2), NegativeDelta: []int64{n, 2},
-		SampleSum: new(1.5 * float64(n)), Exemplars: []*dto.Exemplar{exemplarOf(s, 1.75, -500)},
+		SampleSum: new(1.5 * float64(n)), CreatedTimestamp: timeOf(s.start), Exemplars: []*dto.Exemplar{exemplarOf(s, 1.75, -500)},
 	}
 	count := n + n + n + 1 + n + n + n + 2
 	if n >= 7 {
@@ -80,7 +77,7 @@ func nativeInt(s *request) *dto.Histogram {
 
 // nativeFloat is nativeInt with counts that are no integers.
 func nativeFloat(s *request) *dto.Histogram {
-	n := float64(life(s))
+	n := float64(s.life())
 	return &dto.Histogram{
 		Schema: new(int32(-1)), ZeroThreshold: new(2.938735877055719e-39), ZeroCountFloat: new(n / 2),
 		PositiveSpan: spans(0, 3), PositiveCount: []float64{n, n + 0.5, 0.25},
@@ -97,7 +94,7 @@ func bothForms(s *request) *dto.Histogram {
 }
 
 func classicBuckets(s *request) []*dto.Bucket {
-	n := uint64(life(s))
+	n := uint64(s.life())
 	var buckets []*dto.Bucket
 	for i, bound := range []float64{0.5, 1, 2.5} {
 		e := exemplarOf(s, bound-0.1, -250)
@@ -118,12 +115,11 @@ func spans(offsetsAndLengths ...int32) []*dto.BucketSpan {
 // exemplarOf is an exemplar of this request.
 func exemplarOf(s *request, v float64, offsetMs int64) *dto.Exemplar {
 	e := &dto.Exemplar{Label: pairs("trace_id", fmt.Sprintf("t%d", s.K)), Value: new(v)}
-	ms := s.stamp(offsetMs)
-	e.Timestamp = &timestamppb.Timestamp{Seconds: ms / 1000, Nanos: int32(ms%1000) * 1e6}
+	e.Timestamp = timeOf(s.stamp(offsetMs))
 	return e
 }
 
-// started sets the time at which a counter began.
-func started(field **timestamppb.Timestamp, seconds int64) {
-	*field = &timestamppb.Timestamp{Seconds: seconds}
+// timeOf is a time in ms as protobuf has it.
+func timeOf(ms int64) *timestamppb.Timestamp {
+	return &timestamppb.Timestamp{Seconds: ms / 1000, Nanos: int32(ms%1000) * 1e6}
 }

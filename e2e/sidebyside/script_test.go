@@ -44,7 +44,7 @@ func within(k, first, last int) bool { return first <= k && k <= last }
 
 func churnTargets() []*target {
 	restarting := plain("restarting", job{}, func(s *request) page {
-		life := s.K % 20 // the process begins anew every 20 requests
+		life := s.life()
 		lines := append(counting(life), "# TYPE latency histogram")
 		for i, le := range []string{"0.1", "0.5", "2.5", "+Inf"} {
 			lines = append(lines, fmt.Sprintf(`latency_bucket{le=%q} %d`, le, life*(i+1)))

@@ -72,7 +72,15 @@ type request struct {
 	at     *endpoint
 	ms     int64
 	before int64 // ms of the request before
+	start  int64 // when the process behind the target began, in ms
 }
+
+// lifetime is how many requests a target's process serves before it begins
+// anew, where a script says so.
+const lifetime = 20
+
+// life counts requests since the process began.
+func (r *request) life() int { return r.K % lifetime }
 
 // stampBefore is the stamp that the request before had with that offset.
 func (r *request) stampBefore(offsetMs int64) int64 { return r.before + offsetMs }
@@ -92,9 +100,11 @@ func (r *request) stamp(offsetMs int64) int64 {
 
 // stampSeconds is stamp as OpenMetrics writes it.
 func (r *request) stampSeconds(offsetMs int64) string {
-	t := r.stamp(offsetMs)
-	return fmt.Sprintf("%d.%03d", t/1000, t%1000)
+	return seconds(r.stamp(offsetMs))
 }
+
+// seconds is a time in ms as OpenMetrics writes it.
+func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
 
 // endpoint is a target at the address that one side has for it.
 type endpoint struct {
@@ -106,6 +116,7 @@ type endpoint struct {
 	server   *http.Server
 	requests int
 	lastMs   int64
+	startMs  int64
 	stamps   map[int64]moment
 	closed   bool
 }
@@ -172,6 +183,11 @@ func (e *endpoint) next() *request {
 	// Two scrapes may stand close together at a start; stamps never do.
 	r := &request{K: e.requests, at: e, ms: max(now, e.lastMs+750), before: e.lastMs}
 	e.lastMs = r.ms
+	if r.life() == 0 {
+		e.startMs = r.ms - 3000
+		e.stamps[e.startMs] = moment{Round: r.K, Stamp: "start"}
+	}
+	r.start = e.startMs
 	e.requests++
 	return r
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
 // targetLabel is a label that every series has: the address of its target,
@@ -132,6 +133,9 @@ func openDB(t *testing.T) *tsdb.DB {
 	t.Helper()
 	o := tsdb.DefaultOptions()
 	o.EnableExemplarStorage, o.MaxExemplars = true, 1_000_000
+	// Start timestamps are kept with samples.
+	o.EnableSTStorage, o.EnableHistogramSTEncoding = true, true
+	o.FloatChunkEncoding, o.XOR2EncodingAllowed = chunkenc.EncXOR2, true
 	db, err := tsdb.Open(t.TempDir(), slog.New(slog.DiscardHandler), nil, o, nil)
 	if err != nil {
 		t.Fatal(err)
