@@ -46,9 +46,20 @@ func (f Format) String() string {
 // Options says what Parse is to make of a page. The zero value reads a page as
 // Prometheus does by default.
 type Options struct {
+	// ClassicOnly gives protobuf histograms as classic series, whether they have
+	// a native form or not.
+	ClassicOnly bool
 	// ClassicToo also gives the classic series of a protobuf histogram that is
-	// native; otherwise such a histogram is given as native only (RW-100).
+	// native; otherwise such a histogram is given as native only (RW-100). With
+	// CustomBuckets it also gives the series that were turned into one.
 	ClassicToo bool
+	// CustomBuckets turns each classic histogram into a native one whose buckets
+	// are the classic ones (schema -53), in place of its series (RW-99). Those
+	// must stand next to each other.
+	CustomBuckets bool
+	// BadHistogram, if set, is told of each classic histogram that cannot be
+	// turned, and is left out with its series.
+	BadHistogram func(*SyntaxError)
 	// Created takes the _created series of OpenMetrics counters, histograms
 	// and summaries as start timestamps of their siblings, and leaves the
 	// series themselves out. Otherwise they are ordinary series (RW-103).
@@ -82,6 +93,7 @@ type Sample struct {
 
 	source labelSource
 	family *Metadata
+	meta   *kinglet.Meta // if set, in place of what family says
 }
 
 // labelSource knows how a format writes the series of the sample in hand.
@@ -105,13 +117,29 @@ func (s *Sample) AppendLabels(dst []kinglet.Label) ([]kinglet.Label, error) {
 
 // Meta is what the page has said so far of the sample's family, or nil if
 // nothing. Samples of one family share it; it is the caller's to keep.
-func (s *Sample) Meta() *kinglet.Meta { return s.family.Of(s.source.familyName(s.Series)) }
+func (s *Sample) Meta() *kinglet.Meta {
+	if s.meta != nil {
+		return s.meta
+	}
+	return s.family.Of(s.source.familyName(s.Series))
+}
 
 // Parse reads a whole page and gives each sample to emit, in the order of the
 // page. It returns the first fault of the page, a *SyntaxError, or what emit
 // returned; samples before a fault have been given by then, so that a caller
 // who wants all or nothing (RW-115) must hold them back.
 func Parse(page []byte, format Format, opts Options, emit func(*Sample) error) error {
+	if !opts.CustomBuckets {
+		return parse(page, format, opts, emit)
+	}
+	c := customBuckets{opts: opts, emit: emit}
+	if err := parse(page, format, opts, c.take); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
+func parse(page []byte, format Format, opts Options, emit func(*Sample) error) error {
 	switch format {
 	case Text:
 		return parseText(page, opts, emit)

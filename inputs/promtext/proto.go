@@ -17,7 +17,7 @@ import (
 // claims makes the parser allocate.
 //
 // A histogram that has a native form is given as such, compacted and checked;
-// see Options.ClassicToo. A faulty metric is a bad line in the sense of
+// see Options.ClassicOnly and ClassicToo. A faulty metric is a bad line in the sense of
 // Options.BadLine; a page whose messages cannot be told apart is bad as a whole.
 func ParseProto(page []byte, opts Options, emit func(*Sample) error) error {
 	p := protoReader{opts: opts, emit: emit, meta: Metadata{plain: true}}
@@ -155,7 +155,7 @@ func (p *protoReader) giveSummary(s *protoSummaryBody) error {
 }
 
 func (p *protoReader) giveHistogram(h *protoHistogram) error {
-	if h.native() {
+	if h.native() && !p.opts.ClassicOnly {
 		err := p.giveNative(h)
 		if err != nil || !p.opts.ClassicToo || len(h.buckets) == 0 {
 			return err
