@@ -46,6 +46,19 @@ type Config struct {
 	Lenient        bool       `toml:"lenient"`     // skip and count bad lines instead of failing the page
 	BodySizeLimit  unit.Bytes `toml:"body_size_limit"`
 	FollowRedirect bool       `toml:"follow_redirects"`
+	ExtraMeta      bool       `toml:"extra_scrape_metrics"`      // scrape_timeout_seconds and its siblings beside those
+	ProxyURL       string     `toml:"proxy_url" expand:"braces"` // "" = none
+	NameValidation string     `toml:"metric_name_validation"`    // "legacy" or "utf8"
+	Protocols      []string   `toml:"scrape_protocols"`          // asked for, the best one first; empty: see Config.protocols
+	Fallback       string     `toml:"fallback_scrape_protocol"`  // of a page whose type is missing or unknown; "none" fails it
+
+	NativeHistograms  bool `toml:"scrape_native_histograms"`           // where a histogram has a native form
+	ClassicHistograms bool `toml:"always_scrape_classic_histograms"`   // beside the native form too
+	CustomBuckets     bool `toml:"convert_classic_histograms_to_nhcb"` // classic histograms become native ones
+	CreatedTimestamps bool `toml:"created_timestamps"`                 // _created series become start timestamps
+	BucketLimit       int  `toml:"native_histogram_bucket_limit"`      // larger ones are made coarser; 0 = no limit
+
+	TargetRelabelConfigs []relabel.Rule `toml:"target_relabel_configs"` // over the target's own labels and address
 
 	MetricRelabelConfigs     []relabel.Rule `toml:"metric_relabel_configs"` // as Prometheus: over samples of the page, last
 	TrackTimestampsStaleness bool           `toml:"track_timestamps_staleness"`

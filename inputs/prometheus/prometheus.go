@@ -140,33 +140,54 @@ func (in *Input) instance(cfg Config, settings inputs.Settings, clients map[stri
 		if labels.Target, err = made.urlLabels(cfg.URLLabelKey, u); err != nil {
 			return nil, err
 		}
-		targets = append(targets, scrape.Target{
-			Key:      keyOf(u, labels, settings),
-			Settings: hash([]byte(fingerprint + u.String())), // the URL may hold a password, which Key does not
-			URL:      u.String(),
-			Client:   client,
-			Labels:   shownLabels(labels),
-			Page: scrape.PageConfig{
-				Labels:                   scrape.NewLabeler(labels),
-				HonorTimestamps:          cfg.HonorTime,
-				TrackTimestampsStaleness: cfg.TrackTimestampsStaleness,
-				Lenient:                  cfg.Lenient,
-				PrecisionMs:              settings.Precision.Milliseconds(),
-				MaxColumns:               settings.MaxColumns,
-				SampleLimit:              cfg.SampleLimit,
-				LabelLimit:               cfg.LabelLimit,
-				LabelNameLengthLimit:     cfg.LabelNameLengthLimit,
-				LabelValueLengthLimit:    cfg.LabelValueLengthLimit,
-			},
-			Interval:      interval,
-			Timeout:       timeout,
-			BodySizeLimit: int64(cfg.BodySizeLimit),
-			ScrapeMeta:    cfg.ScrapeMeta,
-			UserAgent:     settings.UserAgent,
-			Refused:       refused,
-		})
+		t, keep, fault := made.relabel(place{u, labels, interval, timeout})
+		if !keep {
+			in.log.Debug("target_relabel_configs drop a target", "target", u.Host+u.Path)
+			continue
+		}
+		target := cfg.target(t, settings)
+		target.Settings = hash([]byte(fingerprint + target.URL)) // the URL may hold a password, which Key does not
+		target.Client, target.Refused = client, refused
+		if fault != nil {
+			target.Refused, target.Silent = fault, true // shown, and neither scraped nor sent
+		}
+		targets = append(targets, target)
 	}
 	return targets, nil
+}
+
+// target is a target of the instance, as scrape wants it.
+func (c Config) target(t place, settings inputs.Settings) scrape.Target {
+	return scrape.Target{
+		Key:    keyOf(t.url, t.labels, settings),
+		URL:    t.url.String(),
+		Labels: shownLabels(t.labels),
+		Page: scrape.PageConfig{
+			Labels:                   scrape.NewLabeler(t.labels),
+			HonorTimestamps:          c.HonorTime,
+			TrackTimestampsStaleness: c.TrackTimestampsStaleness,
+			Lenient:                  c.Lenient,
+			PrecisionMs:              settings.Precision.Milliseconds(),
+			MaxColumns:               settings.MaxColumns,
+			NativeHistograms:         c.NativeHistograms,
+			ClassicHistograms:        c.ClassicHistograms,
+			CustomBuckets:            c.CustomBuckets,
+			CreatedTimestamps:        c.CreatedTimestamps,
+			SampleLimit:              c.SampleLimit,
+			LabelLimit:               c.LabelLimit,
+			LabelNameLengthLimit:     c.LabelNameLengthLimit,
+			LabelValueLengthLimit:    c.LabelValueLengthLimit,
+			BucketLimit:              c.BucketLimit,
+		},
+		Interval:      t.interval,
+		Timeout:       t.timeout,
+		BodySizeLimit: int64(c.BodySizeLimit),
+		ScrapeMeta:    c.ScrapeMeta,
+		ExtraMeta:     c.ExtraMeta,
+		UserAgent:     settings.UserAgent,
+		Protocols:     c.protocols(),
+		Fallback:      c.fallback(),
+	}
 }
 
 // timing is the interval and the timeout of an instance. A timeout above the

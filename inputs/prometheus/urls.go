@@ -63,11 +63,16 @@ func (m *compiled) urlLabels(key string, u *url.URL) ([]kinglet.Label, error) {
 			values[name] = text
 		}
 	}
+	return sortedLabels(values), nil
+}
+
+// sortedLabels are values as labels, by name.
+func sortedLabels(values map[string]string) []kinglet.Label {
 	labels := make([]kinglet.Label, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		labels = append(labels, kinglet.Label{Name: name, Value: values[name]})
 	}
-	return labels, nil
+	return labels
 }
 
 func render(t *template.Template, u *url.URL) (string, error) {

@@ -14,10 +14,19 @@ import (
 	"kinglet/conf/httpclient"
 	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
+	"kinglet/inputs/promtext"
 	"kinglet/inputs/scrape"
 )
 
-// DefaultConfig is an instance without URLs. The timeout is Categraf's. The
+// Values of Config.NameValidation and Config.Fallback.
+const (
+	namesLegacy  = "legacy"
+	namesUTF8    = "utf8"
+	fallbackNone = "none"
+)
+
+// DefaultConfig is an instance without URLs. A page of no known type is text,
+// as in Categraf. The timeout is Categraf's. The
 // size limit holds about 220,000 series of 300 bytes, four times the largest
 // page a full node is known to have; a page is read through a window, so that
 // the limit is no memory.
@@ -29,6 +38,8 @@ func DefaultConfig() Config {
 		ScrapeMeta:     true,
 		BodySizeLimit:  64 * unit.MiB,
 		FollowRedirect: true,
+		NameValidation: namesLegacy,
+		Fallback:       string(promtext.PrometheusText0),
 	}
 }
 
@@ -41,6 +52,7 @@ func (c Config) Validate() error {
 		}
 	}
 	faults = append(faults, c.checkNumbers()...)
+	faults = append(faults, c.checkWords()...)
 	_, err := httpclient.New(c.client())
 	return errors.Join(append(faults, err)...)
 }
@@ -64,12 +76,56 @@ func (c Config) checkNumbers() []error {
 		{"label_name_length_limit", int64(c.LabelNameLengthLimit)},
 		{"label_value_length_limit", int64(c.LabelValueLengthLimit)},
 		{"target_limit", int64(c.TargetLimit)},
+		{"native_histogram_bucket_limit", int64(c.BucketLimit)},
 	} {
 		if limit.value < 0 {
 			faults = append(faults, fmt.Errorf("%s = %d: want 0 for no limit, or more", limit.key, limit.value))
 		}
 	}
 	return faults
+}
+
+// checkWords looks at what can be one of a few words only.
+func (c Config) checkWords() []error {
+	var faults []error
+	for i, p := range c.Protocols {
+		if err := promtext.Protocol(p).Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("scrape_protocols[%d] = %w", i, err))
+		}
+		if slices.Contains(c.Protocols[:i], p) {
+			faults = append(faults, fmt.Errorf("scrape_protocols[%d] = %q: want each only once", i, p))
+		}
+	}
+	if c.Fallback != fallbackNone {
+		if err := promtext.Protocol(c.Fallback).Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("fallback_scrape_protocol = %w, or none", err))
+		}
+	}
+	if c.NameValidation != namesLegacy && c.NameValidation != namesUTF8 {
+		faults = append(faults, fmt.Errorf("metric_name_validation = %q: want %s or %s", c.NameValidation, namesLegacy, namesUTF8))
+	}
+	return faults
+}
+
+// protocols are what targets are asked for. Only protobuf has native
+// histograms, and start timestamps that need no second look at the page.
+func (c Config) protocols() []promtext.Protocol {
+	if len(c.Protocols) == 0 && (c.NativeHistograms || c.CreatedTimestamps) {
+		return promtext.Protocols()
+	}
+	var protocols []promtext.Protocol
+	for _, p := range c.Protocols {
+		protocols = append(protocols, promtext.Protocol(p))
+	}
+	return protocols
+}
+
+// fallback is what a page of no known type is read as; "" fails it.
+func (c Config) fallback() promtext.Protocol {
+	if c.Fallback == fallbackNone {
+		return ""
+	}
+	return promtext.Protocol(c.Fallback)
 }
 
 // client is what the instance's requests need.
@@ -79,6 +135,7 @@ func (c Config) client() httpclient.Config {
 		BearerToken:     c.BearerTokenString,
 		BearerTokenFile: c.BearerTokenFile,
 		Headers:         c.Headers,
+		ProxyURL:        c.ProxyURL,
 		FollowRedirects: c.FollowRedirect,
 	}
 	if c.Username != "" && c.Password != "" { // as Categraf: only both
@@ -92,6 +149,7 @@ type compiled struct {
 	labels   scrape.LabelConfig // but for the URL's
 	urlValue *template.Template // nil = the URL itself
 	urlPairs map[string]*template.Template
+	target   *relabel.Rules // over targets
 }
 
 // compile reads patterns, templates and rules, and lists what is wrong.
@@ -123,8 +181,10 @@ func (c Config) compile() (compiled, []error) {
 			MetricsNamePrefix: c.MetricsNamePrefix,
 			Instance:          c.Labels,
 			Relabel:           rules("relabel_configs", c.RelabelConfigs),
+			AnyName:           c.NameValidation == namesUTF8,
 			MetricRelabel:     rules("metric_relabel_configs", c.MetricRelabelConfigs),
 		},
+		target: rules("target_relabel_configs", c.TargetRelabelConfigs),
 	}
 	if c.HonorLabels != nil {
 		made.labels.Honor = scrape.HonorExported

@@ -45,6 +45,17 @@ func TestConfigValidate(t *testing.T) {
 			"timeout = 0s: want more than 0\n" +
 			"sample_limit = -1: want 0 for no limit, or more\n" +
 			`tls_min_version = "1.9": want 1.0, 1.1, 1.2 or 1.3`},
+		{"protocols that are none, or twice", func(c *Config) { c.Protocols = []string{"Text", "PrometheusProto", "PrometheusProto"} },
+			`scrape_protocols[0] = "Text": want one of PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4` +
+				"\n" + `scrape_protocols[2] = "PrometheusProto": want each only once`},
+		{"a fallback that is none", func(c *Config) { c.Fallback = "" },
+			`fallback_scrape_protocol = "": want one of PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4, or none`},
+		{"another name validation", func(c *Config) { c.NameValidation = "utf-8" }, `metric_name_validation = "utf-8": want legacy or utf8`},
+		{"a bad rule for targets", func(c *Config) { c.TargetRelabelConfigs = []relabel.Rule{{}} },
+			"target_relabel_configs: rule 1: target_label is missing: action replace wants one"},
+		{"a bucket limit below 0", func(c *Config) { c.BucketLimit = -1 }, "native_histogram_bucket_limit = -1: want 0 for no limit, or more"},
+		{"a proxy that is none, its password not shown", func(c *Config) { c.ProxyURL = "ftp://u:secret@p" },
+			"proxy_url: want http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"},
 		{"processor_enum without metrics", func(c *Config) { c.ProcessorEnum = []ProcessorEnum{{}} },
 			"processor_enum[0].metrics is missing: want patterns of metric names"},
 	} {

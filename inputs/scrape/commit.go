@@ -62,12 +62,34 @@ func (w *walk) endVanished(wasAlive bool) []bool {
 				continue
 			}
 			dirty[n], w.gone[i] = true, true
-			if wasAlive && !l.endsSilently(i) && !w.twinLives(i) {
-				w.values[i] = kinglet.Stale()
+			if wasAlive && !l.endsSilently(i) && !w.twinLives(i) && !w.otherKindLives(p, i) {
+				w.end(p, i)
 			}
 		}
 	}
 	return dirty
+}
+
+// end puts the stale marker into a column.
+func (w *walk) end(p part, column int32) {
+	w.values[column] = kinglet.Stale()
+	if w.histograms == nil && p.shape.Kind(int(column-p.from)) == kinglet.KindHistogram {
+		w.histograms = make([]*kinglet.Histogram, len(w.values)) // nil and stale is a stale histogram
+	}
+}
+
+// otherKindLives reports whether a series that was a number is a native
+// histogram now, or the other way round: it goes on then.
+func (w *walk) otherKindLives(p part, column int32) bool {
+	i, other := int(column-p.from), kinglet.KindFloat
+	if p.shape.Kind(i) == kinglet.KindFloat {
+		if w.histograms == nil {
+			return false
+		}
+		other = kinglet.KindHistogram
+	}
+	c, ok := w.setIndex().find(w.l.setHash(p.shape.AppendLabels(nil, i), other))
+	return ok && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
 }
 
 // appendRow adds the row of a part that stays as it is.

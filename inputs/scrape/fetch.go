@@ -2,12 +2,10 @@ package scrape
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,12 +18,17 @@ import (
 )
 
 const (
-	windowBytes   = 64 << 10 // of a text page in memory
-	lineBytes     = 1 << 20  // longest line of a text page
-	excerptBytes  = 256      // of the body of a bad status, in its error
-	discardBytes  = 16 << 10 // read of such a body so that the connection can be used again
-	acceptText    = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-	sizeLimitName = "body_size_limit"
+	windowBytes  = 64 << 10 // of a text page in memory
+	lineBytes    = 1 << 20  // longest line of a text page
+	excerptBytes = 256      // of the body of a bad status, in its error
+	discardBytes = 16 << 10 // read of such a body so that the connection can be used again
+)
+
+// Limits that are looked for by name.
+const (
+	sizeLimitName   = "body_size_limit"
+	sampleLimitName = "sample_limit"
+	bucketLimitName = "native_histogram_bucket_limit"
 )
 
 // A StatusError says that a target answered with another status than 200.
@@ -46,11 +49,21 @@ func (e *StatusError) Error() string {
 }
 
 // A ContentTypeError says that a page is in no format that kinglet reads.
-type ContentTypeError struct{ ContentType string }
+type ContentTypeError struct {
+	ContentType string
+	// Err is what was wrong with the page when it was read as the fallback
+	// protocol has it; nil if there is none.
+	Err error
+}
 
 func (e *ContentTypeError) Error() string {
-	return fmt.Sprintf("Content-Type %q is no format of metrics: want text/plain", cut(e.ContentType))
+	if e.Err != nil {
+		return fmt.Sprintf("%v (Content-Type %q is no format of metrics)", e.Err, cut(e.ContentType))
+	}
+	return fmt.Sprintf("Content-Type %q is no format of metrics: want text/plain, or a fallback_scrape_protocol", cut(e.ContentType))
 }
+
+func (e *ContentTypeError) Unwrap() error { return e.Err }
 
 // pager gets the page of one target and feeds it to a walk, which is finished
 // then, but not committed. It returns the page's length in bytes.
@@ -94,7 +107,7 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 	if err != nil {
 		return nil, errors.New("the URL cannot be requested") // the error would show it
 	}
-	req.Header.Set("Accept", cmp.Or(t.Accept, acceptText))
+	req.Header.Set("Accept", t.accept())
 	req.Header.Set("User-Agent", t.UserAgent)
 	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", strconv.FormatFloat(t.Timeout.Seconds(), 'f', -1, 64))
 	encoding := "gzip"
@@ -122,17 +135,24 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 	if err != nil {
 		return 0, f.explain(ctx, err, "reading the body")
 	}
-	format, err := formatOf(resp.Header.Get("Content-Type"))
-	if err != nil {
-		if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
-			return 0, nil // an empty page needs no type
+	contentType := resp.Header.Get("Content-Type")
+	format, known := promtext.FormatOf(contentType)
+	if !known {
+		if f.target.Fallback == "" {
+			if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
+				return 0, nil // an empty page needs no type
+			}
+			return 0, &ContentTypeError{ContentType: contentType}
 		}
-		return 0, err
+		format = f.target.Fallback.Format()
 	}
-	if format == promtext.Text {
+	if format == promtext.Text && !w.l.cfg.CustomBuckets {
 		err = f.readText(body, w)
 	} else {
 		err = f.readWhole(body, w, format)
+	}
+	if is[*promtext.SyntaxError](err) && !known && contentType != "" {
+		err = &ContentTypeError{contentType, err}
 	}
 	return body.read, f.explain(ctx, err, "reading the body")
 }
@@ -190,10 +210,10 @@ func (f *fetcher) readText(body io.Reader, w *walk) error {
 // readWhole reads a page of a format that is not read line by line.
 func (f *fetcher) readWhole(body io.Reader, w *walk, format promtext.Format) error {
 	page, err := io.ReadAll(body)
-	if err != nil {
+	if err != nil || len(page) == 0 { // an empty page is one of any format
 		return err
 	}
-	return w.page(page, format, promtext.Options{})
+	return w.page(page, format)
 }
 
 // badStatus makes an error of an answer that is no page.
@@ -225,27 +245,6 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("timeout after %v while %s", e.After, e.Doing)
-}
-
-// formatOf chooses the parser by the answer's Content-Type (RW-113). As in
-// Categraf, and other than in Prometheus, a missing type is text.
-func formatOf(contentType string) (promtext.Format, error) {
-	if contentType == "" {
-		return promtext.Text, nil
-	}
-	mediaType, _, err := mime.ParseMediaType(contentType)
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
-		return 0, &ContentTypeError{contentType}
-	}
-	switch mediaType {
-	case "text/plain":
-		return promtext.Text, nil
-	case "application/openmetrics-text":
-		return promtext.OpenMetrics, nil
-	case "application/vnd.google.protobuf":
-		return promtext.Protobuf, nil
-	}
-	return 0, &ContentTypeError{contentType}
 }
 
 // limitedReader reads at most limit bytes, and then fails. 0 = no limit.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"kinglet"
 	"kinglet/conf/httpclient"
+	"kinglet/inputs/promtext"
 )
 
 // collector keeps what is pushed, push by push.
@@ -90,10 +92,6 @@ func TestGoodAnswers(t *testing.T) {
 		{"a page without its last line feed", text("m 1"), []string{`{__name__="m",instance="i"} 1`}},
 		{"CRLF", text("m 1\r\nn 2\r\n"), []string{`{__name__="m",instance="i"} 1`, `{__name__="n",instance="i"} 2`}},
 		{"an empty page of no type", func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil }, nil},
-		{"no Content-Type is text", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = nil
-			io.WriteString(w, "m 1\n")
-		}, []string{`{__name__="m",instance="i"} 1`}},
 		{"gzip, though not asked for", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Header().Set("Content-Type", "text/plain")
@@ -134,6 +132,9 @@ func TestBadAnswersGiveUpZeroAndSayWhy(t *testing.T) {
 		{"a status that does not exist", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, nil, "status 999"},
 		{"a success that is no page", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, nil, "status 204"},
 		{"another type", typed("text/html", "<html>"), nil, `Content-Type "text/html" is no format of metrics: want text/plain`},
+		{"a type that cannot be read", typed("a/b/c", "m 1\n"), nil, `Content-Type "a/b/c" is no format of metrics`},
+		{"another type, and no page of the fallback", typed("text/html", "<html>"), func(t *Target) { t.Fallback = promtext.PrometheusText0 },
+			`line 1: want a metric name: "<html>" (Content-Type "text/html" is no format of metrics)`},
 		{"a body shorter than it says", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			w.Header().Set("Content-Type", "text/plain")
@@ -229,6 +230,82 @@ func TestThePagesOwnUpIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestAPageOfNoKnownTypeIsOneOfTheFallback(t *testing.T) { // RW-113, RW-114
+	want := []string{`{__name__="m",instance="i"} 1`, `{__name__="up",instance="i"} 1`}
+	up := want[1:]
+	for _, tt := range []struct {
+		name, contentType, page string
+		fallback                promtext.Protocol
+		want                    []string
+	}{
+		{"none", "", "m 1\n", promtext.PrometheusText0, want},
+		{"unknown", "text/html", "m 1\n", promtext.PrometheusText1, want},
+		{"unreadable", "text/plain;;;=", "m 1\n", promtext.PrometheusText0, want},
+		{"another fallback", "application/json", "m 1\n# EOF\n", promtext.OpenMetricsText1, want},
+		{"a known type does not fall back", "text/plain;version=9", "m 1\n", promtext.OpenMetricsText1, want},
+		{"an empty page of no type", "", "", "", up},
+		{"an empty page of another type", "text/html", "", promtext.OpenMetricsText1, up},
+		{"an empty page of OpenMetrics", "application/openmetrics-text", "", "", up},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = nil // else the server guesses
+				if tt.contentType != "" {
+					w.Header().Set("Content-Type", tt.contentType)
+				}
+				io.WriteString(w, tt.page)
+			}))
+			defer server.Close()
+			target := httpTarget(t, server.URL, httpclient.Config{})
+			target.Fallback = tt.fallback
+			if got, message := scrapeOnce(t, target); message != "" || !sameLines(got, tt.want) {
+				t.Errorf("error %q, got %v, want %v", message, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestProtocolsAreAskedForInTheirOrder(t *testing.T) { // RW-105, RW-106
+	target := Target{Protocols: []promtext.Protocol{promtext.PrometheusProto, promtext.OpenMetricsText1}}
+	want := "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," +
+		"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.4"
+	if got := target.accept(); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestExtraSeries(t *testing.T) { // RW-148
+	page := "m 1\n" + strings.Repeat("n 1\n", 3)
+	server := httptest.NewServer(text(page))
+	defer server.Close()
+	for _, tt := range []struct {
+		name string
+		edit func(*Target)
+		size int
+	}{
+		{"a good page", func(*Target) {}, len(page)},
+		{"a page over the size limit", func(t *Target) { t.BodySizeLimit = 5 }, -1},
+		{"a page over the sample limit", func(t *Target) { t.Page.SampleLimit = 1 }, len(page)},
+		{"no page", func(t *Target) { t.URL = "http://127.0.0.1:1" }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := httpTarget(t, server.URL, httpclient.Config{})
+			target.ExtraMeta = true
+			tt.edit(&target)
+			got, _ := scrapeOnce(t, target)
+			for _, want := range []string{
+				fmt.Sprintf(`{__name__="scrape_body_size_bytes",instance="i"} %d`, tt.size),
+				fmt.Sprintf(`{__name__="scrape_sample_limit",instance="i"} %d`, target.Page.SampleLimit),
+				`{__name__="scrape_timeout_seconds",instance="i"} 5`,
+			} {
+				if !slices.Contains(got, want) {
+					t.Errorf("got %v, want %s", got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestWhatIsAskedFor(t *testing.T) {
 	var got http.Header
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
@@ -240,7 +317,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 		"User-Agent":                          "kinglet/test",
 		"X-Prometheus-Scrape-Timeout-Seconds": "0.5",
 		"Accept-Encoding":                     "identity", // the target is on this node
-		"Accept":                              acceptText,
+		"Accept":                              "text/plain;version=0.0.4;q=0.6,*/*;q=0.5",
 		"Authorization":                       "Bearer t",
 	} {
 		if got.Get(name) != want {

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"io"
 	"os"
+	"slices"
 	"testing"
 
 	"kinglet"
@@ -13,7 +14,7 @@ import (
 func readPage(t *testing.T, l *layout, page []byte, format promtext.Format) ([]*kinglet.Row, *walk) {
 	t.Helper()
 	w := l.begin(1000)
-	if err := w.page(page, format, promtext.Options{}); err != nil {
+	if err := w.page(page, format); err != nil {
 		t.Fatal(err)
 	}
 	return w.commit(), w
@@ -79,26 +80,121 @@ func TestTheSampleThatAScrapeFailsByWasScraped(t *testing.T) {
 	}
 }
 
-func TestNativeHistogramsEndAsHistograms(t *testing.T) {
+func TestNativeHistogramsEndAsHistograms(t *testing.T) { // RW-53
 	l := newLayout(testPage(200), nil)
-	w := l.begin(1)
+	w := l.begin(10)
 	series := &fixed{discovery{labels: pairs("__name__", "h"), kind: kinglet.KindHistogram}}
 	ref, err := w.sample([]byte("h"), 0, kinglet.NoTime, series)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.extras(ref, &promtext.Sample{
-		Histogram: &kinglet.Histogram{Count: 3}, StartMs: 5,
+		Histogram: &kinglet.Histogram{Count: 3}, StartMs: 5, TimestampMs: kinglet.NoTime,
 		Exemplars: []kinglet.Exemplar{{Value: 1, TimestampMs: kinglet.NoTime}},
 	})
 	rows := w.commit()
 	if len(rows) != 1 || rows[0].Histograms[0].Count != 3 || rows[0].StartsMs[0] != 5 ||
-		len(rows[0].Exemplars) != 1 || rows[0].Exemplars[0].TimestampMs != 1 {
+		len(rows[0].Exemplars) != 1 || rows[0].Exemplars[0].TimestampMs != 10 {
 		t.Errorf("rows %+v", rows)
 	}
-	ended := l.fail(2)
-	if len(ended) != 1 || !kinglet.IsStale(ended[0].Values[0]) || ended[0].Histograms[0] != nil {
-		t.Errorf("rows %+v", ended)
+	checkEnded := func(rows []*kinglet.Row) {
+		t.Helper()
+		if len(rows) != 1 || !kinglet.IsStale(rows[0].Values[0]) || len(rows[0].Histograms) != 1 || rows[0].Histograms[0] != nil {
+			t.Errorf("rows %+v", rows)
+		}
+	}
+	gone, _, err := read(l, "", 20, 1) // a page without it
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkEnded(gone)
+
+	l = newLayout(testPage(200), nil)
+	w = l.begin(10)
+	series = &fixed{discovery{labels: pairs("__name__", "h"), kind: kinglet.KindHistogram}}
+	if _, err := w.sample([]byte("h"), 0, kinglet.NoTime, series); err != nil {
+		t.Fatal(err)
+	}
+	w.commit()
+	checkEnded(l.fail(20))
+}
+
+func TestASeriesThatBecomesAHistogramGoesOn(t *testing.T) {
+	cfg := testPage(200)
+	cfg.NativeHistograms = true
+	l := newLayout(cfg, nil)
+	readPage(t, l, []byte("h 1\n"), promtext.Text)
+	for round, want := range []string{"h 5", "h 7"} {
+		w := l.begin(int64(2000 + round))
+		h := &fixed{discovery{labels: pairs("__name__", "h"), kind: kinglet.KindHistogram}}
+		if round == 1 {
+			h.d.kind = kinglet.KindFloat
+		}
+		ref, err := w.sample([]byte(want), 0, kinglet.NoTime, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 {
+			w.extras(ref, &promtext.Sample{Histogram: &kinglet.Histogram{Count: 5}})
+		}
+		for _, row := range w.commit() {
+			if slices.ContainsFunc(row.Values, kinglet.IsStale) {
+				t.Errorf("round %d ends the series", round)
+			}
+		}
+		checkLayout(t, l)
+	}
+}
+
+func TestAStartInTheFutureIsNone(t *testing.T) { // RW-102
+	cfg := testPage(200)
+	cfg.CreatedTimestamps = true
+	l := newLayout(cfg, nil)
+	page := "# TYPE a counter\na_total 1\na_created 0.5\n# TYPE b counter\nb_total 1\nb_created 1.5\n# EOF\n"
+	rows, w := readPage(t, l, []byte(page), promtext.OpenMetrics)
+	if len(rows) != 1 || w.scraped != 2 || !slices.Equal(rows[0].StartsMs, []int64{500, 0}) {
+		t.Errorf("%d samples, starts %v", w.scraped, rows[0].StartsMs)
+	}
+}
+
+func TestDuplicatesChangeNothingOfTheFirst(t *testing.T) { // RW-124
+	l := newLayout(testPage(200), nil)
+	page := "# TYPE a counter\na_total 1 # {id=\"1\"} 1\na_total 2 # {id=\"2\"} 1\n# EOF\n"
+	rows, w := readPage(t, l, []byte(page), promtext.OpenMetrics)
+	if w.duplicates != 1 || len(rows[0].Exemplars) != 1 || rows[0].Exemplars[0].Labels[0].Value != "1" {
+		t.Errorf("%d duplicates, exemplars %v", w.duplicates, rows[0].Exemplars)
+	}
+}
+
+func TestExemplarsWithoutATimeTakeThatOfTheSampleAsSent(t *testing.T) { // RW-89
+	page := "# TYPE a counter\na_total 1 2.5 # {id=\"1\"} 1\nb_total 1 # {id=\"2\"} 1\n# EOF\n"
+	for honor, want := range map[bool][]int64{true: {2500, 1000}, false: {1000, 1000}} {
+		cfg := testPage(200)
+		cfg.HonorTimestamps = honor
+		rows, _ := readPage(t, newLayout(cfg, nil), []byte(page), promtext.OpenMetrics)
+		if e := rows[0].Exemplars; len(e) != 2 || e[0].TimestampMs != want[0] || e[1].TimestampMs != want[1] {
+			t.Errorf("honor_timestamps %v: %v, want %d", honor, e, want)
+		}
+	}
+}
+
+func TestBucketLimit(t *testing.T) { // RW-153
+	histogram := func() *promtext.Sample {
+		return &promtext.Sample{Histogram: &kinglet.Histogram{
+			Schema: 0, Count: 8, PositiveSpans: []kinglet.Span{{Length: 8}}, PositiveDeltas: []int64{1, 0, 0, 0, 0, 0, 0, 0},
+		}}
+	}
+	for _, tt := range []struct {
+		limit, schema, buckets int
+		over                   bool
+	}{{0, 0, 8, false}, {8, 0, 8, false}, {7, -1, 5, false}, {2, -3, 2, false}, {1, -4, 2, true}} {
+		cfg := testPage(200)
+		cfg.BucketLimit = tt.limit
+		w := newLayout(cfg, nil).begin(10)
+		got := w.bounded(histogram().Histogram)
+		if int(got.Schema) != tt.schema || promtext.Buckets(got) != tt.buckets || (w.checkLimits() != nil) != tt.over {
+			t.Errorf("limit %d: schema %d, %d buckets, %v", tt.limit, got.Schema, promtext.Buckets(got), w.checkLimits())
+		}
 	}
 }
 

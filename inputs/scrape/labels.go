@@ -35,6 +35,8 @@ type LabelConfig struct {
 	Global            map[string]string // set where absent
 	Hostname          string            // agent_hostname where absent; "" = none
 
+	AnyName bool // names may hold any UTF-8; otherwise what remote write 1.0 cannot carry becomes _
+
 	Relabel       *relabel.Rules // over every sample, up and scrape_* too
 	MetricRelabel *relabel.Rules // over the page's samples only
 }
@@ -83,6 +85,7 @@ type family struct {
 type labeled struct {
 	labels []kinglet.Label     // sorted; nil if the series is left out
 	values map[float64]float64 // from processor_enum; nil for none
+	meta   *kinglet.Meta       // of the target's own series; nil otherwise
 }
 
 // series makes the final labels of one exposed series. It takes exposed, which
@@ -133,7 +136,9 @@ func (l *Labeler) report(name string) labeled {
 
 // finish does the steps that the page's series and the target's own share.
 func (l *Labeler) finish(name string, labels []kinglet.Label, exposedNames []string, fromPage bool) (labeled, error) {
-	name = rewriteName(name)
+	if !l.cfg.AnyName {
+		name = rewriteName(name)
+	}
 	if l.cfg.Drop.Match(name) || (l.cfg.Pass != nil && !l.cfg.Pass.Match(name)) {
 		return labeled{}, nil
 	}
@@ -159,7 +164,7 @@ func (l *Labeler) finish(name string, labels []kinglet.Label, exposedNames []str
 	if err != nil || !keep {
 		return labeled{}, err
 	}
-	return labeled{labels: normalize(labels), values: values}, nil
+	return labeled{labels: normalize(labels, l.cfg.AnyName), values: values}, nil
 }
 
 // relabel runs the rules. Categraf's relabel_configs cannot take the metric

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"time"
 
@@ -186,7 +187,7 @@ func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) 
 	}
 	took := time.Since(start)
 	if l.own.shape != nil {
-		a.rows = append(a.rows, l.own.row(timeMs, a.report(took)))
+		a.rows = append(a.rows, l.own.row(timeMs, a.report(l.target, took)))
 		l.ownSent = true
 	}
 	l.finished(start, took, &a)
@@ -204,25 +205,43 @@ type attempt struct {
 	err                           error
 	scraped, post, added          int
 	dropped, duplicates, own, bad int
+	badHistograms                 int
 	outOfOrder                    int
 	shapes                        int
 	bodyBytes                     int64
 }
 
 // report is the values of the target's own series.
-func (a *attempt) report(took time.Duration) []float64 {
+func (a *attempt) report(t *Target, took time.Duration) []float64 {
 	up := 1.0
 	if a.err != nil {
 		up = 0
 	}
-	return []float64{up, took.Seconds(), float64(a.scraped), float64(a.post), float64(a.added)}
+	return []float64{
+		up, took.Seconds(), float64(a.scraped), float64(a.post), float64(a.added),
+		t.Timeout.Seconds(), float64(t.Page.SampleLimit), float64(a.pageBytes()),
+	}
+}
+
+// pageBytes is the size of the page: -1 if it was over the limit, 0 if it was
+// not read to its end (RW-148).
+func (a *attempt) pageBytes() int64 {
+	limit, ok := errors.AsType[*LimitError](a.err)
+	switch {
+	case ok && limit.Limit == sizeLimitName:
+		return -1
+	case a.err != nil && (!ok || limit.Limit != sampleLimitName && limit.Limit != bucketLimitName):
+		return 0
+	}
+	return a.bodyBytes
 }
 
 // attempt fetches and reads the page, all or nothing (RW-115).
 func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	w := l.layout.begin(timeMs)
 	a.err = l.read(ctx, w, &a)
-	a.scraped, a.dropped, a.duplicates, a.own, a.bad = w.scraped, w.dropped, w.duplicates, w.ownTaken, w.badLines
+	a.scraped, a.dropped, a.duplicates, a.own = w.scraped, w.dropped, w.duplicates, w.ownTaken
+	a.bad, a.badHistograms = w.badLines, w.badHistograms
 	a.outOfOrder = w.outOfOrder
 	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.overLimit, w.shapesMade
 	if a.err == nil {
@@ -276,6 +295,7 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 	drop("own_series", a.own)
 	drop("out_of_order", a.outOfOrder)
 	drop("bad_line", a.bad)
+	drop("bad_histogram", a.badHistograms)
 	if a.err != nil {
 		m.failures.WithLabelValues(input, reasonOf(a.err)).Inc()
 		drop("failed_scrape", a.post-a.duplicates-a.own)

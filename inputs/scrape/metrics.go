@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		scrapes:   counter("scrapes_total", "Scrapes finished, good or bad."),
 		failures:  counter("failures_total", "Scrapes that failed, by what failed.", "reason"),
 		samples:   counter("samples_total", "Samples read from pages, before any is left out."),
-		dropped:   counter("dropped_samples_total", "Samples (or lines of a page) that were not kept, by reason: duplicate, own_series (the page has a series that kinglet sends), out_of_order (older than the last sample of the series, or another value for its time), bad_line, filter, failed_scrape.", "reason"),
+		dropped:   counter("dropped_samples_total", "Samples (or lines of a page) that were not kept, by reason: duplicate, own_series (the page has a series that kinglet sends), out_of_order (older than the last sample of the series, or another value for its time), bad_line, bad_histogram (classic, and could not be turned into a native one), filter, failed_scrape.", "reason"),
 		shapes:    counter("shapes_total", "Shapes made because series came or went."),
 		missed:    counter("missed_scrapes_total", "Scrapes left out because the one before took longer than the interval."),
 		bodyBytes: counter("body_bytes_total", "Bytes of pages read, uncompressed."),

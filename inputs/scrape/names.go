@@ -23,15 +23,19 @@ func rewriteName(name string) string {
 
 // normalize makes labels final, in place (RW-26 to RW-33): without empty ones
 // and without names that begin with __, but for the metric name; every
-// character that remote write 1.0 forbids in a name is replaced by _; sorted.
+// character that remote write 1.0 forbids in a name is replaced by _, unless
+// names may hold any; sorted.
 // Where two names become one, the label whose name was written so wins, else
 // the first in the order of the names as they were.
-func normalize(labels []kinglet.Label) []kinglet.Label {
+func normalize(labels []kinglet.Label, anyName bool) []kinglet.Label {
 	labels = slices.DeleteFunc(labels, func(l kinglet.Label) bool {
 		return l.Value == "" || l.Name == "" || (strings.HasPrefix(l.Name, "__") && l.Name != kinglet.MetricNameLabel)
 	})
 	odd := false
 	for i := range labels {
+		if anyName {
+			break
+		}
 		if labels[i].Name == kinglet.MetricNameLabel {
 			labels[i].Value = plainName(labels[i].Value, true)
 			continue

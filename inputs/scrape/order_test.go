@@ -69,7 +69,7 @@ func TestExemplarsOfHeldSamplesAreHeldToo(t *testing.T) {
 	page := []byte("# TYPE c counter\nc_total 1 9 # {id=\"1\"} 1\nd_total 1 # {id=\"2\"} 1\n# EOF\n")
 	for i, want := range []int{2, 1} {
 		w := l.begin(int64(10_000 * (i + 1)))
-		if err := w.page(page, promtext.OpenMetrics, promtext.Options{}); err != nil {
+		if err := w.page(page, promtext.OpenMetrics); err != nil {
 			t.Fatal(err)
 		}
 		got := 0

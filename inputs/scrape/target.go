@@ -12,6 +12,7 @@ import (
 
 	"kinglet"
 	"kinglet/conf/httpclient"
+	"kinglet/inputs/promtext"
 )
 
 // Target is one page to be scraped. It is immutable once handed to a Manager.
@@ -35,11 +36,27 @@ type Target struct {
 	Timeout       time.Duration // of a scrape: connecting, headers and the whole body
 	BodySizeLimit int64         // bytes, uncompressed; 0 = no limit
 	ScrapeMeta    bool          // send scrape_duration_seconds and its siblings beside up
+	ExtraMeta     bool          // send scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes too (RW-148)
 	UserAgent     string
-	Accept        string // "" = the text format before all others
-	SameNode      bool   // known to be on this node: gzip is not asked for; addresses of this host are found anyway
-	Silent        bool   // send neither up nor scrape_*
-	Refused       error  // if set, every scrape fails with it and no request is made
+	SameNode      bool  // known to be on this node: gzip is not asked for; addresses of this host are found anyway
+	Silent        bool  // send neither up nor scrape_*
+	Refused       error // if set, every scrape fails with it and no request is made
+
+	// Protocols are what the target is asked for, the best one first; nil asks
+	// for the text format, which all exporters have and which costs least here.
+	Protocols []promtext.Protocol
+	// Fallback is what a page is read as whose Content-Type is missing,
+	// unreadable or no format of metrics; "" fails the scrape (RW-114).
+	Fallback promtext.Protocol
+}
+
+// accept is the Accept header. Names come as they are: those that cannot be
+// sent are rewritten here, as those of targets that know no escaping.
+func (t *Target) accept() string {
+	if t.Protocols == nil {
+		return promtext.Accept([]promtext.Protocol{promtext.PrometheusText0}, promtext.AllowUTF8)
+	}
+	return promtext.Accept(t.Protocols, promtext.AllowUTF8)
 }
 
 // offset is the target's place in the interval, the same after a restart.
@@ -59,27 +76,36 @@ func shownURL(raw string) string {
 	return u.String()
 }
 
-// Report names the series that kinglet sends for every target.
-const (
-	reportUp       = "up"
-	reportDuration = "scrape_duration_seconds"
-	reportScraped  = "scrape_samples_scraped"
-	reportPost     = "scrape_samples_post_metric_relabeling"
-	reportAdded    = "scrape_series_added"
-)
+// ownMetas are the series that kinglet sends for every target, in the order of
+// attempt.report. Up is the first; moreOwn and the following come with
+// Target.ExtraMeta, the others with Target.ScrapeMeta.
+func ownMetas() []kinglet.Meta {
+	return []kinglet.Meta{
+		{Family: "up", Help: "1 if the last scrape was good, 0 if it failed."},
+		{Family: "scrape_duration_seconds", Help: "Duration of the scrape.", Unit: "seconds"},
+		{Family: "scrape_samples_scraped", Help: "Samples on the page."},
+		{Family: "scrape_samples_post_metric_relabeling", Help: "Samples of the page that filters and rules left."},
+		{Family: "scrape_series_added", Help: "Series of the page that were not on the last one."},
+		{Family: "scrape_timeout_seconds", Help: "Time that the scrape may take.", Unit: "seconds"},
+		{Family: "scrape_sample_limit", Help: "Most samples that the page may have, 0 for no limit."},
+		{Family: "scrape_body_size_bytes", Help: "Size of the page, uncompressed; -1 if it was over the limit.", Unit: "bytes"},
+	}
+}
 
-// own lists the target's own series, in the order of report.values.
+const moreOwn = 5 // ownMetas from here on are extra
+
+// own lists the target's own series, in the order of attempt.report; those
+// that are not sent have no labels.
 func (t *Target) own() []labeled {
-	if t.Silent {
-		return nil
-	}
-	names := []string{reportUp}
-	if t.ScrapeMeta {
-		names = append(names, reportDuration, reportScraped, reportPost, reportAdded)
-	}
-	made := make([]labeled, len(names))
-	for i, name := range names {
-		made[i] = t.Page.Labels.report(name)
+	metas := ownMetas()
+	made := make([]labeled, len(metas))
+	for i := range metas {
+		if t.Silent || i > 0 && i < moreOwn && !t.ScrapeMeta || i >= moreOwn && !t.ExtraMeta {
+			continue
+		}
+		made[i] = t.Page.Labels.report(metas[i].Family)
+		metas[i].Type = kinglet.TypeGauge // RW-25
+		made[i].meta = &metas[i]
 	}
 	return made
 }
@@ -129,7 +155,7 @@ func newOwnShape(made []labeled) ownShape {
 		if m.labels == nil {
 			continue
 		}
-		series = append(series, kinglet.Series{Labels: m.labels})
+		series = append(series, kinglet.Series{Labels: m.labels, Meta: m.meta})
 		o.fields = append(o.fields, i)
 		o.enums = append(o.enums, m.values)
 	}

@@ -20,11 +20,18 @@ type PageConfig struct {
 	PrecisionMs              int64 // timestamps of the page are cut to it; 0 or 1 = as they are
 	MaxColumns               int   // most columns of a shape; 0 = 1000
 
+	// What is taken of pages that have more than the text format.
+	NativeHistograms  bool // the native form of protobuf histograms
+	ClassicHistograms bool // and the classic form, where there are both
+	CustomBuckets     bool // classic histograms become native ones; text pages are read as a whole then
+	CreatedTimestamps bool // _created series of OpenMetrics are start timestamps, not series
+
 	// Limits, each of which fails the whole scrape; 0 = none (RW-149, RW-150).
 	SampleLimit           int // samples after relabeling
 	LabelLimit            int // labels of a series, the metric name included
 	LabelNameLengthLimit  int // bytes
 	LabelValueLengthLimit int // bytes
+	BucketLimit           int // buckets of a native histogram, which is made coarser to keep it (RW-153)
 }
 
 func (c *PageConfig) maxColumns() int {
@@ -74,7 +81,9 @@ type walk struct {
 
 	families int // of the layout, when the page began
 
-	scraped, dropped, refused, duplicates, ownTaken, badLines, overLimit, outOfOrder, shapesMade int
+	scraped, dropped, refused, duplicates, ownTaken, badLines, badHistograms, overLimit, outOfOrder, shapesMade int
+
+	overBuckets int // buckets of the largest histogram that is beyond the limit
 }
 
 // freshSeries is a series that the layout does not have.
@@ -115,16 +124,20 @@ func (w *walk) finish(rest []byte) error {
 			return err
 		}
 	}
-	return w.checkSampleLimit()
+	return w.checkLimits()
 }
 
 // abandon takes back what the walk added to the layout, when the page is bad.
 func (w *walk) abandon() { w.l.families = w.l.families[:w.families] }
 
-func (w *walk) checkSampleLimit() error {
+// checkLimits holds a page that was read to its end against the limits.
+func (w *walk) checkLimits() error {
 	kept := w.filled + len(w.fresh) + w.overLimit
 	if limit := w.l.cfg.SampleLimit; limit > 0 && kept > limit {
-		return &LimitError{"sample_limit", fmt.Sprintf("%d samples, want at most %d", kept, limit)}
+		return &LimitError{sampleLimitName, fmt.Sprintf("%d samples, want at most %d", kept, limit)}
+	}
+	if w.overBuckets > 0 {
+		return &LimitError{bucketLimitName, fmt.Sprintf("a histogram of the coarsest schema has %d buckets, want at most %d", w.overBuckets, w.l.cfg.BucketLimit)}
 	}
 	return nil
 }
