@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,7 +128,16 @@ func post(url string, body []byte) (status int, err error) {
 	return response.StatusCode, err
 }
 
+// needProc skips a test where there is no /proc to read.
+func needProc(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU time and memory are read from /proc")
+	}
+}
+
 func TestRunAccountsForEverySampleOfAPerfectAgent(t *testing.T) {
+	needProc(t)
 	t.Setenv(agentEnv, "1")
 	a := agent{Name: "perfect", Kind: "kinglet", Binary: os.Args[0]}
 	base := scenario{
@@ -161,6 +171,7 @@ func TestRunAccountsForEverySampleOfAPerfectAgent(t *testing.T) {
 }
 
 func TestRunStartsAKilledAgentAgain(t *testing.T) {
+	needProc(t)
 	t.Setenv(agentEnv, "1")
 	s := scenario{
 		Groups: []group{{1, 60, "app"}}, Interval: time.Second, Measure: 200 * time.Millisecond,
@@ -172,6 +183,7 @@ func TestRunStartsAKilledAgentAgain(t *testing.T) {
 }
 
 func TestRunShowsWhyAnAgentEnded(t *testing.T) {
+	needProc(t)
 	t.Setenv(agentEnv, "1")
 	a := agent{Name: "ends", Kind: "kinglet", Binary: os.Args[0], Args: []string{"no-such-folder"}} // the fake reads its last argument
 	_, err := runner{work: t.TempDir()}.run(t.Context(), a, scenario{Groups: []group{{1, 60, "app"}}, Interval: time.Second, Cold: 1})
@@ -181,6 +193,7 @@ func TestRunShowsWhyAnAgentEnded(t *testing.T) {
 }
 
 func TestReadCPUAndMemorySeeThisProcess(t *testing.T) {
+	needProc(t)
 	before, err := readCPU(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
