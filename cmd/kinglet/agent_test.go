@@ -291,6 +291,8 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-wrong"}, nil, exitUsage, "flag provided but not defined: -wrong"},
 		{"unknown subcommand", []string{"scrape"}, nil, exitUsage, `"scrape" is no subcommand`},
+		{"value of a flag that is no number", []string{"-interval", "10s"}, nil, exitUsage, `invalid value "10s" for flag -interval`},
+		{"unknown flag of a subcommand", []string{"check", "-wrong"}, nil, exitUsage, "flag provided but not defined: -wrong"},
 		{"words after the flags", []string{"-test", "now"}, nil, exitUsage, `unexpected "now"`},
 		{"negative interval", []string{"-interval", "-1"}, nil, exitUsage, "want 0 to 86400"},
 		{"no config.toml", []string{}, map[string]string{"other.toml": ""}, exitFailure, "config.toml"},
@@ -309,6 +311,23 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 			}
 			if !strings.Contains(k.stderr.String(), tt.want) {
 				t.Errorf("stderr %q does not say %q", k.stderr.String(), tt.want)
+			}
+			if lines := strings.Count(k.stderr.String(), "\n"); lines != 1 {
+				t.Errorf("stderr has %d lines, want 1:\n%s", lines, k.stderr.String())
+			}
+		})
+	}
+}
+
+func TestHelpIsNoFailure(t *testing.T) {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"check", "-h"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			k := start(t, args...)
+			if code := <-k.code; code != exitOK {
+				t.Errorf("exit code %d, want %d", code, exitOK)
+			}
+			if said := k.stderr.String(); !strings.Contains(said, "-configs") {
+				t.Errorf("it does not list the flags: %q", said)
 			}
 		})
 	}

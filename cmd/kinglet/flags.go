@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"time"
 
 	"kinglet/conf"
@@ -27,11 +29,12 @@ func defaultDir(p process) string {
 	}, isDir)
 }
 
-// parseFlags reads the agent's command line. The error has been printed.
+// parseFlags reads the agent's command line. The error has been printed, in one
+// line; for flag.ErrHelp, all flags have.
 func parseFlags(args []string, p process) (options, error) {
 	var o options
 	f := flag.NewFlagSet("kinglet", flag.ContinueOnError)
-	f.SetOutput(p.stderr)
+	f.SetOutput(io.Discard) // it would print all flags after each error
 	f.StringVar(&o.configs, "configs", defaultDir(p), "`folder` of config.toml and input.*/; also KINGLET_CONFIGS or CATEGRAF_CONFIGS")
 	f.BoolVar(&o.test, "test", false, "dry run: scrape once, print the samples, send nothing; exit 1 if a target is down")
 	f.StringVar(&o.inputs, "inputs", "", "run only these `inputs`, colon-separated, such as prometheus:self_metrics")
@@ -40,16 +43,12 @@ func parseFlags(args []string, p process) (options, error) {
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	// Categraf's other flags are taken, so that its command lines keep working.
 	_ = f.Int("debug-level", 0, "accepted for compatibility; no effect")
-	f.Usage = func() {
-		fmt.Fprintf(f.Output(), "kinglet %s scrapes what lives on this node and pushes it by Prometheus remote write.\n\n"+
-			"usage: kinglet [flags]            run the agent\n", version)
-		for _, s := range subcommands() {
-			fmt.Fprintf(f.Output(), "       kinglet %-18s %s\n", s.name, s.help)
-		}
-		fmt.Fprint(f.Output(), "\nflags (one dash or two):\n")
-		f.PrintDefaults()
-	}
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			printUsage(f, p.stderr)
+		} else {
+			fmt.Fprintf(p.stderr, "kinglet: %v; see `kinglet help`\n", err)
+		}
 		return o, err
 	}
 	if rest := f.Args(); len(rest) > 0 {
@@ -61,4 +60,16 @@ func parseFlags(args []string, p process) (options, error) {
 		return o, fmt.Errorf("interval out of range")
 	}
 	return o, nil
+}
+
+// printUsage lists the subcommands, and the flags of f.
+func printUsage(f *flag.FlagSet, w io.Writer) {
+	fmt.Fprintf(w, "kinglet %s scrapes what lives on this node and pushes it by Prometheus remote write.\n\n"+
+		"usage: kinglet [flags]            run the agent\n", version)
+	for _, s := range subcommands() {
+		fmt.Fprintf(w, "       kinglet %-18s %s\n", s.name, s.help)
+	}
+	fmt.Fprint(w, "\nflags (one dash or two):\n")
+	f.SetOutput(w)
+	f.PrintDefaults()
 }

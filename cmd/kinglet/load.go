@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -32,7 +34,14 @@ func logFindings(log *slog.Logger, findings conf.Findings) {
 		case conf.Error:
 			level = slog.LevelError
 		}
-		log.Log(context.Background(), level, "configuration", "at", f.Pos.String(), "key", f.Key, "finding", f.Message)
+		var where []any // a finding about the tree as a whole has no place
+		if at := f.Pos.String(); at != "" {
+			where = append(where, "at", at)
+		}
+		if f.Key != "" {
+			where = append(where, "key", f.Key)
+		}
+		log.Log(context.Background(), level, "configuration", append(where, "finding", f.Message)...)
 	}
 }
 
@@ -40,6 +49,9 @@ func logFindings(log *slog.Logger, findings conf.Findings) {
 // tree, at once.
 func runCheck(_ context.Context, args []string, p process) int {
 	o, err := parseFlags(args, p)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
 	if err != nil {
 		return exitUsage
 	}

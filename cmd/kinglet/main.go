@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, p process) int {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitOK
 		}
-		return exitUsage // the flag package has said why
+		return exitUsage // parseFlags has said why
 	}
 	if o.version {
 		fmt.Fprintln(p.stdout, version)
