@@ -3,6 +3,7 @@ package conf
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +22,9 @@ type secrets struct{ values []string }
 // note remembers a value if it is a secret, or an address with one in it.
 func (s *secrets) note(path, value string) {
 	if isSecret(path) && !strings.HasSuffix(path, "_file") {
-		s.add(value)
+		if !isHeaderName(path, value) {
+			s.add(value)
+		}
 		return
 	}
 	if !strings.Contains(value, "@") || !strings.Contains(value, "://") {
@@ -35,6 +38,18 @@ func (s *secrets) note(path, value string) {
 			s.add(plain)
 		}
 	}
+}
+
+// isHeaderName reports whether the value stands where `headers` has a name, and
+// is one of letters, digits and dashes. A message must name the header that it is
+// about.
+func isHeaderName(path, value string) bool {
+	_, index, ok := strings.Cut(strings.ToLower(path), "headers[")
+	i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+	odd := func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}
+	return ok && err == nil && i%2 == 0 && !strings.ContainsFunc(value, odd)
 }
 
 // add leaves out what is so short that it stands in ordinary sentences.
