@@ -20,17 +20,18 @@ var leaves = []string{"kinglet", "kinglet/conf/unit", "kinglet/conf/httpclient",
 // import beside the leaves; "/..." stands for the folder and everything below
 // it. A new folder needs a line here: imports point down.
 var mayImport = map[string][]string{
-	".":               nil,
-	"conf/unit":       nil,
-	"conf/httpclient": nil,
-	"conf/relabel":    nil,
-	"conf":            {"kinglet/inputs/...", "kinglet/writer/..."}, // for Config types
-	"inputs":          nil,
-	"inputs/promtext": nil,
-	"inputs/scrape":   {"kinglet/inputs", "kinglet/inputs/promtext"},
-	"inputs/self":     {"kinglet/inputs", "kinglet/inputs/scrape"},
-	"inputs/catalog":  {"kinglet/inputs/..."},
-	"inputs/...":      {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
+	".":                      nil,
+	"conf/unit":              nil,
+	"conf/httpclient":        nil,
+	"conf/relabel":           nil,
+	"conf":                   {"kinglet/inputs/...", "kinglet/writer/..."}, // for Config types
+	"inputs":                 nil,
+	"inputs/promtext":        nil,
+	"inputs/scrape/leanhttp": nil,
+	"inputs/scrape":          {"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape/leanhttp"},
+	"inputs/self":            {"kinglet/inputs", "kinglet/inputs/scrape"},
+	"inputs/catalog":         {"kinglet/inputs/..."},
+	"inputs/...":             {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
 	"inputs/prometheus": {
 		"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape",
 	},
