@@ -52,13 +52,7 @@ func explanations() []explanation {
 		{
 			why: "le and quantile stay as the page has them (RW-126)",
 			covers: func(d difference) bool {
-				return d.of("typed-le") && (d.named("h_bucket") || d.named("q"))
-			},
-		},
-		{
-			why: "a page without a readable Content-Type is text, as in Categraf (RW-114)",
-			covers: func(d difference) bool {
-				return d.of("content-types") && (d.At.Round == 14 || d.At.Round == 20) && d.Got != staleText
+				return d.of("typed-le") && d.named("h_bucket", "q") || d.of("custom-buckets-and-classic") && d.named("halves_bucket", "latency_bucket")
 			},
 		},
 		{
@@ -66,10 +60,9 @@ func explanations() []explanation {
 			covers: func(d difference) bool { return d.of("stamped") && d.named("stamped_at_times") && d.Want == staleText },
 		},
 		{
-			why: "names are rewritten with _ to those that every receiver takes (RW-31)",
+			why: "unless told otherwise, names are rewritten with _ to those that every receiver takes (RW-31)",
 			covers: func(d difference) bool {
-				return d.of("utf8", "protobuf") && (strings.Contains(d.Series, `"dotted.`) || strings.Contains(d.Series, "dotted_") ||
-					strings.Contains(d.Series, `"größe"`) || d.named("gr__e") || d.named("pb.dotted") || d.named("pb_dotted"))
+				return d.of("utf8-rewritten", "protobuf", "custom-buckets-protobuf") && d.oddName()
 			},
 		},
 		{
@@ -85,7 +78,7 @@ func explanations() []explanation {
 		{
 			why: "an exemplar without timestamp that stays on the page is stored at each scrape, as remote write gives it one (RW-89, RW-91)",
 			covers: func(d difference) bool {
-				return d.of("openmetrics") && d.What == "exemplar" && d.named("om_requests_total") && d.Want == ""
+				return d.of("openmetrics", "custom-buckets-openmetrics") && d.What == "exemplar" && d.named("om_requests_total") && d.Want == ""
 			},
 		},
 		{
@@ -98,6 +91,18 @@ func explanations() []explanation {
 			why: "a line with a label twice, or a histogram with a schema that nobody knows, is no sample in scrape_samples_scraped (RW-143)",
 			covers: func(d difference) bool {
 				return (d.of("bad-lines") && d.At.Round == 16 || d.of("native-bad") && d.At.Round == 10) && d.named("scrape_samples_scraped")
+			},
+		},
+		{
+			why:    "1.0 has no place for names beyond ASCII: they are rewritten with _ (RW-31)",
+			only:   kinglet1,
+			covers: func(d difference) bool { return d.of("utf8") && d.oddName() },
+		},
+		{
+			why:  "1.0 has no place for native histograms with custom buckets (RW-16)",
+			only: kinglet1,
+			covers: func(d difference) bool {
+				return strings.HasPrefix(d.Target, "custom-buckets") && d.What != "start" && d.Got == ""
 			},
 		},
 		{
@@ -121,4 +126,12 @@ func (d difference) of(targets ...string) bool { return slices.Contains(targets,
 // named reports whether its series has one of these metric names.
 func (d difference) named(metrics ...string) bool {
 	return slices.ContainsFunc(metrics, func(m string) bool { return strings.HasPrefix(d.Series, `{__name__="`+m+`"`) })
+}
+
+// oddName reports whether a name of its series is, or was, one that only UTF-8
+// has.
+func (d difference) oddName() bool {
+	return slices.ContainsFunc([]string{`"dotted.`, "dotted_", `"größe"`, `"gr__e"`, `"pb.dotted"`, `"pb_dotted"`}, func(s string) bool {
+		return strings.Contains(d.Series, s)
+	})
 }

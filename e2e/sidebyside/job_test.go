@@ -38,6 +38,8 @@ type job struct {
 	extra     bool // the further scrape_* series
 
 	relabel []rule // metric relabeling
+
+	asPrometheus map[string]any // what kinglet must be told to do as Prometheus does
 }
 
 // rule is one relabeling rule; empty fields are not written, except that a
@@ -135,6 +137,7 @@ func kingletRoot(writeURL, message string) (string, error) {
 // "target" tells which target a series is of, whatever becomes of "instance".
 func kingletInput(j job, addresses []string) (string, error) {
 	y := j.fields()
+	maps.Copy(y, j.asPrometheus)
 	var urls []string
 	for _, a := range addresses {
 		urls = append(urls, "http://"+a+"/metrics")

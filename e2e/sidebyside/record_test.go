@@ -212,7 +212,7 @@ func (p *placer) round(target string, t int64) moment {
 
 // start tells a start timestamp by what the page gave.
 func (p *placer) start(target string, ms int64) string {
-	if m, ok := p.side.endpoints[target].stamps[ms]; ok {
+	if m, ok := p.side.endpoints[target].starts[ms]; ok {
 		return m.String()
 	}
 	return fmt.Sprintf("%d ms", ms)

@@ -28,7 +28,7 @@ func failureTargets() []*target {
 		plain("never-up", job{}, func(*request) page { return page{status: 404} }),
 		plain("bad-lines", job{}, badLines),
 		plain("bad-late", job{}, badLate),
-		plain("content-types", job{}, contentTypes),
+		plain("content-types", job{asPrometheus: map[string]any{"fallback_scrape_protocol": "none"}}, contentTypes),
 		plain("content-types-fallback", job{fallback: "PrometheusText0.0.4"}, contentTypes),
 		plain("zipped", job{}, zippedPages),
 	}

@@ -14,7 +14,7 @@ import (
 
 func formatTargets() []*target {
 	return []*target{
-		plain("openmetrics", job{}, openMetrics),
+		plain("openmetrics", job{asPrometheus: map[string]any{"created_timestamps": true}}, openMetrics),
 		plain("openmetrics-bad", job{}, openMetricsBad),
 		plain("typed-le", job{}, func(s *request) page {
 			return text("# TYPE h histogram", fmt.Sprintf(`h_bucket{le="1"} %d`, s.K), fmt.Sprintf(`h_bucket{le="+Inf"} %d`, 2*s.K),
@@ -31,8 +31,9 @@ func openMetrics(s *request) page {
 	lines := []string{
 		"# TYPE om_requests counter", "# HELP om_requests Requests.",
 		fmt.Sprintf(`om_requests_total{code="200"} %d # {trace_id="t%d",span_id="s"} %d.5 %s`, 10*k, k, k, s.stampSeconds(-500)),
+		`om_requests_created{code="200"} ` + seconds(s.start),
 		fmt.Sprintf(`om_requests_total{code="500"} %d # {trace_id="x%d"} 0.25`, k, k/4),
-		`om_requests_created{code="200"} ` + seconds(s.start), `om_requests_created{code="500"} ` + seconds(s.start),
+		`om_requests_created{code="500"} ` + seconds(s.start),
 		"# TYPE om_latency_seconds histogram", "# UNIT om_latency_seconds seconds",
 	}
 	for i, le := range []string{"0.1", "0.5", "2.5", "+Inf"} {

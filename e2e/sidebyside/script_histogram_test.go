@@ -37,6 +37,10 @@ func histogramTargets() []*target {
 			}
 			return nativeInt(s)
 		}, dto.MetricType_HISTOGRAM)),
+		plain("custom-buckets", job{native: true, nhcb: true}, customBuckets),
+		plain("custom-buckets-and-classic", job{native: true, nhcb: true, classic: true}, customBuckets),
+		plain("custom-buckets-openmetrics", job{native: true, nhcb: true, asPrometheus: map[string]any{"created_timestamps": true}}, openMetrics),
+		plain("custom-buckets-protobuf", job{native: true, nhcb: true}, func(s *request) page { return protobuf(mixedFamilies(s)...) }),
 		plain("native-stamped", native, func(s *request) page {
 			return protobuf(family("stamped_h", dto.MetricType_HISTOGRAM, &dto.Metric{Histogram: nativeInt(s), TimestampMs: new(s.stamp(-500))}))
 		}),
@@ -51,6 +55,25 @@ func histogramTargets() []*target {
 			return protobuf(family("h", dto.MetricType_HISTOGRAM, &dto.Metric{Histogram: h}))
 		}),
 	}
+}
+
+// customBuckets is classic histograms to be turned into native ones.
+func customBuckets(s *request) page {
+	n, bounds := s.life(), []string{"0.1", "0.5", "2.5", "+Inf"}
+	if within(s.K, 25, 35) { // the program was built with other buckets
+		bounds = []string{"0.25", "1", "+Inf"}
+	}
+	lines := []string{"# TYPE latency histogram"}
+	for _, path := range []string{"/a", "/b"} {
+		for i, le := range bounds {
+			lines = append(lines, fmt.Sprintf(`latency_bucket{path=%q,le=%q} %d`, path, le, n*(i+1)))
+		}
+		lines = append(lines, fmt.Sprintf("latency_sum{path=%q} %v", path, 0.3*float64(n)), fmt.Sprintf("latency_count{path=%q} %d", path, n*len(bounds)))
+	}
+	if s.K%8 < 4 {
+		lines = append(lines, "# TYPE halves histogram", `halves_bucket{le="1"} 1.5`, `halves_bucket{le="+Inf"} 2.5`, "halves_sum 3", "halves_count 2.5")
+	}
+	return text(append(lines, counting(s.K)...)...)
 }
 
 // nativeInt is an integer native histogram that grows, gains buckets and

@@ -20,7 +20,7 @@ func timestampTargets() []*target {
 
 // stamped has series with timestamps, which vanish and return, beside others.
 func stamped(s *request) page {
-	lines := []string{"unstamped 1", fmt.Sprintf("stamped_now %d %d", s.K, s.stamp(0))}
+	lines := []string{"unstamped 1", fmt.Sprintf("stamped_lately %d %d", s.K, s.stamp(-125))}
 	if !within(s.K, 10, 14) {
 		lines = append(lines, fmt.Sprintf("stamped_past{a=\"b\"} %d %d", s.K, s.stamp(-500)))
 	}
@@ -99,7 +99,8 @@ func labelTargets() []*target {
 		plain("own-names", job{}, func(s *request) page {
 			return text("up 7", `up{which="exposed"} 7`, "scrape_samples_scraped 8", `scrape_samples_scraped{which="exposed"} 8`, fmt.Sprintf("m %d", s.K))
 		}),
-		plain("utf8", job{}, utf8Names),
+		plain("utf8", job{asPrometheus: map[string]any{"metric_name_validation": "utf8"}}, utf8Names),
+		plain("utf8-rewritten", job{}, utf8Names),
 		plain("escapes", job{}, escapes),
 		plain("relabeled", job{relabel: relabeling()}, relabeled),
 		plain("unnamed", job{relabel: []rule{{Source: []string{"__name__"}, Regex: "nameless", Target: "__name__", Replacement: "-"}}},

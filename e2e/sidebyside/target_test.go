@@ -86,7 +86,7 @@ func (r *request) life() int { return r.K % lifetime }
 func (r *request) stampBefore(offsetMs int64) int64 { return r.before + offsetMs }
 
 // stamp is the time of this request, cut to a quarter of a second so that
-// seconds in floating point are exact, plus offsetMs (-500 to 0), in ms since
+// seconds in floating point are exact, plus offsetMs (below 0), in ms since
 // the epoch. It is noted, so that the database's samples are known by it.
 func (r *request) stamp(offsetMs int64) int64 {
 	t := r.ms + offsetMs
@@ -118,11 +118,12 @@ type endpoint struct {
 	lastMs   int64
 	startMs  int64
 	stamps   map[int64]moment
+	starts   map[int64]moment
 	closed   bool
 }
 
 func newEndpoint(tg *target, s *side) (*endpoint, error) {
-	e := &endpoint{target: tg, side: s, stamps: map[int64]moment{}}
+	e := &endpoint{target: tg, side: s, stamps: map[int64]moment{}, starts: map[int64]moment{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (e *endpoint) next() *request {
 	e.lastMs = r.ms
 	if r.life() == 0 {
 		e.startMs = r.ms - 3000
-		e.stamps[e.startMs] = moment{Round: r.K, Stamp: "start"}
+		e.starts[e.startMs] = moment{Round: r.K, Stamp: "start"}
 	}
 	r.start = e.startMs
 	e.requests++
