@@ -86,7 +86,7 @@ func TestSamplesShowEveryKeyWithItsDefault(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		bare := regexp.MustCompile(`(?m)^#([a-z_]+ = .*)$`).ReplaceAll(text, []byte("$1"))
+		bare := regexp.MustCompile(`(?m)^#([a-z0-9_]+ = .*)$`).ReplaceAll(text, []byte("$1"))
 		l := newLoader(".", onNode1(), true)
 		doc, ok := l.parse(d.sample, string(bare))
 		if !ok {
@@ -160,7 +160,7 @@ func TestDocsShowEveryKeyWithItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([^|]+) \\|")
+	row := regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| ([^|]+) \\|")
 	for _, d := range documented() {
 		_, section, ok := strings.Cut(string(page), "\n## `"+d.heading+"`")
 		if !ok {

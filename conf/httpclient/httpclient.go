@@ -5,6 +5,7 @@
 package httpclient
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Config struct {
 	// Bearer authentication wins over basic. BearerTokenFile wins over
 	// BearerToken and is read for every request.
 	BearerToken, BearerTokenFile string
+	// OAuth2 wins over both, if it is on.
+	OAuth2 OAuth2
 	// Headers are name, value, name, value. They are set last, over what the
 	// request already has; a name given twice is sent twice. Host sets the
 	// host of the request.
@@ -47,7 +50,7 @@ const ProxyFromEnvironment = "environment"
 // Validate reports every fault at once, each under the TOML key it comes from.
 // Files are not read: they may come later.
 func (c Config) Validate() error {
-	faults := []error{c.TLS.Validate(), validateHeaders(c.Headers)}
+	faults := []error{c.TLS.Validate(), c.OAuth2.Validate(), validateHeaders(c.Headers)}
 	if c.ProxyURL != "" && c.ProxyURL != ProxyFromEnvironment {
 		u, err := url.Parse(c.ProxyURL)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
@@ -87,9 +90,10 @@ func isToken(s string) bool {
 // Client sends requests with the configured TLS, credentials and headers. It
 // is safe for concurrent use.
 type Client struct {
-	cfg   Config
-	proxy func(*http.Request) (*url.URL, error)
-	files []string // TLS files, read again when one changes
+	cfg    Config
+	proxy  func(*http.Request) (*url.URL, error)
+	files  []string // TLS files, read again when one changes
+	tokens *tokens  // nil without OAuth2
 
 	mu     sync.Mutex
 	stamps []stamp
@@ -114,6 +118,10 @@ func New(cfg Config) (*Client, error) {
 		}
 		c.proxy = http.ProxyURL(proxy)
 	}
+	if cfg.OAuth2.On() {
+		c.tokens = newTokens(cfg)
+		c.tokens.http.proxy = c.proxy
+	}
 	return c, nil
 }
 
@@ -135,9 +143,10 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Decorate adds credentials and headers to req, as Do does.
+// Decorate adds credentials and headers to req, as Do does. With OAuth2 it may
+// block to fetch a token, but not beyond the context of req.
 func (c *Client) Decorate(req *http.Request) error {
-	authorization, err := c.authorization()
+	authorization, err := c.authorization(req.Context())
 	if err != nil {
 		return err
 	}
@@ -168,8 +177,10 @@ func (c *Client) headerGivenBefore(i int) bool {
 }
 
 // authorization is the value of the header, "" for none.
-func (c *Client) authorization() (string, error) {
+func (c *Client) authorization(ctx context.Context) (string, error) {
 	switch {
+	case c.tokens != nil:
+		return c.tokens.authorization(ctx)
 	case c.cfg.BearerTokenFile != "":
 		token, err := readSecret("bearer_token_file", c.cfg.BearerTokenFile)
 		return "Bearer " + token, err
@@ -222,9 +233,12 @@ func (c *Client) current() (*http.Client, error) {
 	return c.http, nil
 }
 
-// Forget closes idle connections and reads every TLS file again at the next
-// request, for a caller that was just refused.
+// Forget closes idle connections, and at the next request reads every TLS file
+// again and fetches a new token, for a caller that was just refused.
 func (c *Client) Forget() {
+	if c.tokens != nil {
+		c.tokens.forget()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stamps = nil
@@ -236,6 +250,9 @@ func (c *Client) Forget() {
 
 // Close closes idle connections. The client can still be used.
 func (c *Client) Close() {
+	if c.tokens != nil {
+		c.tokens.http.Close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.http != nil {

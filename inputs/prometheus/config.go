@@ -35,6 +35,7 @@ type Config struct {
 	BearerTokenString string   `toml:"bearer_token_string" expand:"braces"`
 	BearerTokenFile   string   `toml:"bearer_token_file" expand:"braces"`
 	Headers           []string `toml:"headers" expand:"braces"` // name, value, name, value
+	httpclient.OAuth2
 	httpclient.TLS
 
 	DuplicationAllowed bool `toml:"duplication_allowed"`

@@ -134,6 +134,7 @@ func (c Config) client() httpclient.Config {
 		TLS:             c.TLS,
 		BearerToken:     c.BearerTokenString,
 		BearerTokenFile: c.BearerTokenFile,
+		OAuth2:          c.OAuth2,
 		Headers:         c.Headers,
 		ProxyURL:        c.ProxyURL,
 		FollowRedirects: c.FollowRedirect,

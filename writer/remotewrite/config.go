@@ -29,9 +29,9 @@ type Config struct {
 	BearerTokenFile string   `toml:"bearer_token_file" expand:"braces"`
 	Headers         []string `toml:"headers" expand:"braces"` // name, value, name, value; Host sets the request's host
 
-	TimeoutMs           int64 `toml:"timeout"`      // ms, whole attempt
-	DialTimeoutMs       int64 `toml:"dial_timeout"` // ms
-	MaxIdleConnsPerHost int   `toml:"max_idle_conns_per_host"`
+	TimeoutMs           int64  `toml:"timeout"`      // ms, whole attempt
+	DialTimeoutMs       int64  `toml:"dial_timeout"` // ms
+	MaxIdleConnsPerHost int    `toml:"max_idle_conns_per_host"`
 	ProxyURL            string `toml:"proxy_url" expand:"braces"` // "" = HTTP_PROXY and its siblings in the environment
 	httpclient.TLS
 	httpclient.OAuth2
