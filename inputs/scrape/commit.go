@@ -24,7 +24,8 @@ type column struct {
 func (w *walk) commit() []*kinglet.Row {
 	l := w.l
 	w.mapEnums()
-	quiet := len(w.fresh) == 0 && w.filled == l.columns()
+	w.settleFamilies()
+	quiet := len(w.fresh) == 0 && w.filled == l.columns() && w.newMetas == nil
 	wasAlive := l.alive
 	l.alive = true
 	var rows []*kinglet.Row
@@ -42,7 +43,11 @@ func (w *walk) commit() []*kinglet.Row {
 		return rows
 	}
 	dirty := w.endVanished(wasAlive)
+	w.markNewMetas(dirty)
 	w.holdBack()
+	for i := range l.families {
+		l.families[i].meta = nil // shapes have them now
+	}
 	next := reshape{w: w, remap: make([]int32, len(w.values))}
 	for i := range next.remap {
 		next.remap[i] = -1
@@ -275,7 +280,7 @@ func (w *walk) columnsOf(p part) []column {
 			continue
 		}
 		columns = append(columns, column{
-			kinglet.Series{Labels: p.shape.AppendLabels(nil, i), Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, old,
+			kinglet.Series{Labels: p.shape.AppendLabels(nil, i), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, old,
 		})
 	}
 	return columns
@@ -285,6 +290,7 @@ func (w *walk) freshColumns() []column {
 	columns := make([]column, len(w.fresh))
 	for i, f := range w.fresh {
 		columns[i] = column{f.Series, int32(w.l.columns() + i)}
+		columns[i].Meta = w.metaNow(f.Meta)
 	}
 	return columns
 }

@@ -16,7 +16,7 @@ type source interface {
 // discovery is a series as a page exposes it.
 type discovery struct {
 	labels []kinglet.Label // the metric name among them; owned
-	meta   *kinglet.Meta   // nil if the page says nothing of the family
+	meta   *kinglet.Meta   // as the page has it; nil if it says nothing of the family
 	kind   kinglet.Kind
 }
 
@@ -64,7 +64,7 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 		return refOver, nil
 	}
 	return w.addFresh(freshSeries{
-		Series: kinglet.Series{Labels: made.labels, Kind: d.kind, Meta: d.meta}, set: set, values: made.values,
+		Series: kinglet.Series{Labels: made.labels, Kind: d.kind, Meta: w.shared(d.meta)}, set: set, values: made.values,
 	}), nil
 }
 
@@ -195,51 +195,6 @@ func (w *walk) mapEnums() {
 	}
 }
 
-// newFamily notes what a comment says of a family.
-func (w *walk) newFamily(l *promtext.Line) (ref int32) {
-	info := familyInfo{name: string(l.Family)}
-	if w.family >= 0 && w.l.families[w.family].name == info.name {
-		info = w.l.families[w.family]
-		info.meta = nil
-	}
-	switch l.Kind {
-	case promtext.Help:
-		info.help = string(l.Text)
-	case promtext.Type:
-		info.kind = l.Type
-	}
-	w.l.families = append(w.l.families, info)
-	return refFamily - int32(len(w.l.families)-1)
-}
-
-// familyOf is what the page has said of the family it speaks of, if the series
-// of that name is one of it.
-func (w *walk) familyOf(name string) *kinglet.Meta {
-	if w.family < 0 {
-		return nil
-	}
-	info := &w.l.families[w.family]
-	if w.metaOf != w.family {
-		w.metaOf = w.family
-		w.meta.Reset()
-		lines := []promtext.Line{
-			{Kind: promtext.Help, Family: []byte(info.name), Text: []byte(info.help)},
-			{Kind: promtext.Type, Family: []byte(info.name), Type: info.kind},
-		}
-		for i := range lines {
-			w.meta.Observe(&lines[i])
-		}
-	}
-	meta := w.meta.Of(name)
-	if meta != nil && info.meta == nil {
-		info.meta = meta
-	}
-	if meta != nil {
-		return info.meta
-	}
-	return nil
-}
-
 // keepLines makes the lines of this page those of the layout. Remap is nil if
 // the columns kept their numbers.
 func (w *walk) keepLines(remap []int32) {
@@ -262,24 +217,6 @@ func (w *walk) keepLines(remap []int32) {
 			l.lines[i].ref = remap[ref]
 		}
 	}
-}
-
-// compactFamilies forgets families that no line refers to.
-func (l *layout) compactFamilies() {
-	moved := make([]int32, len(l.families)) // new number + 1
-	var kept []familyInfo
-	for i := range l.lines {
-		if l.lines[i].ref > refFamily {
-			continue
-		}
-		old := refFamily - l.lines[i].ref
-		if moved[old] == 0 {
-			kept = append(kept, l.families[old])
-			moved[old] = int32(len(kept))
-		}
-		l.lines[i].ref = refFamily - (moved[old] - 1)
-	}
-	l.families = kept
 }
 
 // checkLabels holds a label set against the limits (RW-150).

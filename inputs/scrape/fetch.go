@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"kinglet/inputs/promtext"
+	"kinglet/inputs/scrape/leanhttp"
 )
 
 const (
@@ -69,6 +70,8 @@ func (e *ContentTypeError) Unwrap() error { return e.Err }
 // then, but not committed. It returns the page's length in bytes.
 type pager interface {
 	fetch(ctx context.Context, w *walk) (bodyBytes int64, err error)
+	// close lets go of what is kept between two pages.
+	close()
 }
 
 // newPager is the pager of a target.
@@ -94,11 +97,14 @@ func (g gatherer) fetch(_ context.Context, w *walk) (int64, error) {
 	return int64(len(page)), w.finish(rest)
 }
 
+func (gatherer) close() {}
+
 // fetcher is the page that a target serves over HTTP.
 type fetcher struct {
 	target  *Target
 	req     *http.Request
-	windows *sync.Pool // of *[]byte
+	lean    *leanhttp.Client // nil for targets that it is not for
+	windows *sync.Pool       // of *[]byte
 	unzip   *gzip.Reader
 }
 
@@ -115,46 +121,80 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 		encoding = "identity"
 	}
 	req.Header.Set("Accept-Encoding", encoding)
-	return &fetcher{target: t, req: req, windows: windows}, nil
+	return &fetcher{target: t, req: req, lean: newLean(t, req), windows: windows}, nil
+}
+
+func (f *fetcher) close() {
+	if f.lean != nil {
+		f.lean.CloseIdle()
+	}
 }
 
 // fetch makes one request and reads its page into w, within the target's
 // timeout and limits.
 func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err error) {
+	if f.lean != nil {
+		bodyBytes, err = f.fetchLean(ctx, w)
+		if !is[*leanhttp.UnusualError](err) {
+			return bodyBytes, err
+		}
+		f.lean = nil // what was unusual once will be again
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.target.Timeout)
 	defer cancel()
+	late := func() bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 	resp, err := f.target.Client.Do(f.req.Clone(ctx))
 	if err != nil {
-		return 0, f.explain(ctx, err, "waiting for the answer")
+		return 0, f.explain(late(), err, "waiting for the answer")
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, f.badStatus(resp)
+		if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+			return 0, &StatusError{Code: resp.StatusCode} // which says enough
+		}
+		return 0, badStatus(resp.StatusCode, resp.Body)
 	}
 	body, err := f.body(resp)
 	if err != nil {
-		return 0, f.explain(ctx, err, "reading the body")
+		return 0, f.explain(late(), err, "reading the body")
 	}
-	contentType := resp.Header.Get("Content-Type")
+	pooled := f.window()
+	defer f.windows.Put(pooled)
+	err = f.page(resp.Header.Get("Content-Type"), body, *pooled, w)
+	return body.read, f.explain(late(), err, "reading the body")
+}
+
+// page reads a page of that type into w. The window is scratch.
+func (f *fetcher) page(contentType string, body io.Reader, window []byte, w *walk) error {
 	format, known := promtext.FormatOf(contentType)
 	if !known {
 		if f.target.Fallback == "" {
 			if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {
-				return 0, nil // an empty page needs no type
+				return nil // an empty page needs no type
 			}
-			return 0, &ContentTypeError{ContentType: contentType}
+			return &ContentTypeError{ContentType: contentType}
 		}
 		format = f.target.Fallback.Format()
 	}
+	var err error
 	if format == promtext.Text && !w.l.cfg.CustomBuckets {
-		err = f.readText(body, w)
+		err = readText(body, window, w)
 	} else {
-		err = f.readWhole(body, w, format)
+		err = readWhole(body, w, format)
 	}
 	if is[*promtext.SyntaxError](err) && !known && contentType != "" {
 		err = &ContentTypeError{contentType, err}
 	}
-	return body.read, f.explain(ctx, err, "reading the body")
+	return err
+}
+
+// window is a page's window of memory, to be given back to the pool.
+func (f *fetcher) window() *[]byte {
+	pooled, ok := f.windows.Get().(*[]byte)
+	if !ok {
+		panic("scrape: the pool of windows holds something else")
+	}
+	return pooled
 }
 
 // body is the uncompressed body, which ends with an error at the size limit.
@@ -174,13 +214,7 @@ func (f *fetcher) body(resp *http.Response) (*limitedReader, error) {
 
 // readText feeds the page line by line. Only a window of it is in memory,
 // which grows if a line is longer.
-func (f *fetcher) readText(body io.Reader, w *walk) error {
-	pooled, ok := f.windows.Get().(*[]byte)
-	if !ok {
-		panic("scrape: the pool of windows holds something else")
-	}
-	defer f.windows.Put(pooled)
-	window := *pooled
+func readText(body io.Reader, window []byte, w *walk) error {
 	filled := 0
 	for {
 		n, err := body.Read(window[filled:])
@@ -208,7 +242,7 @@ func (f *fetcher) readText(body io.Reader, w *walk) error {
 }
 
 // readWhole reads a page of a format that is not read line by line.
-func (f *fetcher) readWhole(body io.Reader, w *walk, format promtext.Format) error {
+func readWhole(body io.Reader, w *walk, format promtext.Format) error {
 	page, err := io.ReadAll(body)
 	if err != nil || len(page) == 0 { // an empty page is one of any format
 		return err
@@ -217,18 +251,18 @@ func (f *fetcher) readWhole(body io.Reader, w *walk, format promtext.Format) err
 }
 
 // badStatus makes an error of an answer that is no page.
-func (f *fetcher) badStatus(resp *http.Response) error {
-	text, err := io.ReadAll(io.LimitReader(resp.Body, discardBytes))
-	if err != nil || strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+func badStatus(status int, body io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(body, discardBytes))
+	if err != nil {
 		text = nil // the status says enough
 	}
 	line := strings.Join(strings.Fields(string(text[:min(len(text), excerptBytes)])), " ")
-	return &StatusError{Code: resp.StatusCode, Body: strings.ToValidUTF8(line, "?")}
+	return &StatusError{Code: status, Body: strings.ToValidUTF8(line, "?")}
 }
 
 // explain says when in a scrape a timeout struck.
-func (f *fetcher) explain(ctx context.Context, err error, doing string) error {
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+func (f *fetcher) explain(late bool, err error, doing string) error {
+	if err != nil && late {
 		return &TimeoutError{After: f.target.Timeout, Doing: doing}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -124,6 +124,18 @@ func (l *Labeler) series(exposed []kinglet.Label, f family) (labeled, error) {
 	return l.finish(name, labels, exposedNames, true)
 }
 
+// family is the name under which a family's series are sent, but for relabeling.
+func (l *Labeler) family(exposed string) string {
+	name := exposed
+	if p := l.cfg.NamePrefix; p != "" && !strings.HasPrefix(name, p) {
+		name = p + "_" + name
+	}
+	if !l.cfg.AnyName {
+		name = plainName(rewriteName(name), true)
+	}
+	return l.cfg.MetricsNamePrefix + name
+}
+
 // report makes the final labels of one of the target's own series (up and
 // scrape_*).
 func (l *Labeler) report(name string) labeled {

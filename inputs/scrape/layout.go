@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kinglet"
+	"kinglet/inputs/promtext"
 )
 
 // layout is what a target's last good page looked like: which series stands on
@@ -65,7 +66,9 @@ type familyInfo struct {
 	name string // as the page spells it
 	kind kinglet.MetricType
 	help string        // as the page spells it
-	meta *kinglet.Meta // made for the first series
+	meta *kinglet.Meta // made for the first series of a page
+
+	comment promtext.Kind // of the line: Help or Type
 }
 
 type enumColumn struct {

@@ -43,11 +43,19 @@ func (l *loop) use(t *Target) {
 		}
 	}
 	l.target, l.layout, l.own, l.ownSent = t, next, newOwnShape(made), false
+	l.close()
 	l.pager, l.refused = nil, t.Refused
 	if l.refused == nil {
 		l.pager, l.refused = newPager(t, l.m.windows)
 	}
 	l.status.reset(l.m.input, t)
+}
+
+// close lets go of the connection to the target.
+func (l *loop) close() {
+	if l.pager != nil {
+		l.pager.close()
+	}
 }
 
 // run scrapes at the target's own phase until ctx ends or the target has left.
@@ -57,6 +65,7 @@ func (l *loop) run(ctx context.Context, out kinglet.Sink) {
 	first := true
 	timer := time.NewTimer(time.Until(planned))
 	defer timer.Stop()
+	defer func() { l.close() }()
 	for {
 		select {
 		case <-ctx.Done():

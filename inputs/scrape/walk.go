@@ -79,6 +79,11 @@ type walk struct {
 	meta   promtext.Metadata
 	metaOf int32 // the families entry that meta was fed; -1 = none
 
+	metas       map[string]*kinglet.Meta // by family as sent; built when needed
+	newMetas    map[string]*kinglet.Meta // those in whose place the layout has others
+	lastExposed *kinglet.Meta            // what shared was asked last,
+	lastShared  *kinglet.Meta            // and said
+
 	families int // of the layout, when the page began
 
 	scraped, dropped, refused, duplicates, ownTaken, badLines, badHistograms, overLimit, outOfOrder, shapesMade int
