@@ -63,7 +63,7 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 
 # The end-to-end half of make bench; docs/performance.md says how to read it.
 SCENARIO ?= real,S1
-WARM     ?= 15s
+WARM     ?= 30s
 MEASURE  ?= 30s
 ROUNDS   ?= 1
 AGENTS   ?=
@@ -81,7 +81,7 @@ bench-stages:
 bench-agents:
 	$(BUILD) -o bin/kinglet ./cmd/kinglet
 	$(GO) build -o bin/bench ./e2e/bench
-	bin/bench run -scenario $(SCENARIO) -warm $(WARM) -measure $(MEASURE) -rounds $(ROUNDS) -out bin/bench.json kinglet=kinglet:bin/kinglet $(AGENTS)
+	bin/bench run -scenario $(SCENARIO) -warm $(WARM) -measure $(MEASURE) -rounds $(ROUNDS) -version $(VERSION) -out bin/bench.json kinglet=kinglet:bin/kinglet $(AGENTS)
 
 .PHONY: bench-docs
 bench-docs: bench ## the same, and the results into docs/performance.md and README.md

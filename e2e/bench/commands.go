@@ -11,12 +11,12 @@ import (
 
 // options are the flags of run and compare.
 type options struct {
-	scenarios, pages, targets, out, label string
-	interval, warm, measure, outage       time.Duration
-	rounds                                int
-	churn                                 float64
-	plain, ports                          bool
-	runner                                runner
+	scenarios, pages, targets, out, label, version string
+	interval, warm, measure, outage                time.Duration
+	rounds                                         int
+	churn                                          float64
+	plain, ports                                   bool
+	runner                                         runner
 }
 
 func (o *options) register(fs *flag.FlagSet) {
@@ -33,6 +33,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.BoolVar(&o.ports, "ports", false, "a port of its own for each target")
 	fs.StringVar(&o.label, "label", "", "add `text` to the names of the scenarios in the results")
 	fs.StringVar(&o.out, "out", "", "write the results to this `file`, as JSON")
+	fs.StringVar(&o.version, "version", "", "say in the results that kinglet is this `version`")
 	fs.StringVar(&o.runner.work, "work", "", "`folder` for the agents' files (default: the system's)")
 	fs.BoolVar(&o.runner.keep, "keep", false, "keep the agents' files and logs")
 }
@@ -91,7 +92,7 @@ func runCommand(ctx context.Context, args []string, out, progress io.Writer, com
 	if err != nil {
 		return err
 	}
-	rep := newReport(time.Now())
+	rep := newReport(time.Now(), o.version)
 	var faults []error
 	for _, s := range chosen {
 		for round := range o.rounds {

@@ -60,7 +60,7 @@ func docsCommand(args []string) error {
 // sections are the texts a page may have, by name.
 func (r report) sections() map[string]string {
 	all := map[string]string{
-		"where":   fmt.Sprintf("%s, on %s; kinglet built with %s. %s\n", r.Date, r.Machine, r.Go, r.busy()),
+		"where":   fmt.Sprintf("%s, on %s.\nkinglet %s, built with %s.\n%s\n", r.Date, r.Machine, r.Version, r.Go, r.busy()),
 		"summary": r.summary(),
 	}
 	for _, rows := range r.byScenario() {

@@ -58,12 +58,12 @@ func TestDocsChangesOnlyWhatStandsBetweenItsMarks(t *testing.T) {
 	}
 	want := `top
 <!-- bench:summary -->
-| agent | `+"`S1`"+`: CPU µs a sample | resident MiB | bytes a sample sent |
+| agent | ` + "`S1`" + `: CPU µs a sample | resident MiB | bytes a sample sent |
 |---|---:|---:|---:|
 | a | 2.00 | 30 | 30 |
 | b | 4.00 | 60 | 90 |
 
-`+"`S1`"+`: node-typical, 1000 series, every 5 s.
+` + "`S1`" + `: node-typical, 1000 series, every 5 s.
 <!-- /bench:summary -->
 middle
 <!-- bench:stages -->

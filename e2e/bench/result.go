@@ -15,11 +15,14 @@ type report struct {
 	Machine string   `json:"machine"`
 	Cores   int      `json:"cores"`
 	Go      string   `json:"go"`
+	Version string   `json:"kinglet"` // "" if not told
 	Results []result `json:"results"`
 }
 
-func newReport(now time.Time) report {
-	return report{Date: now.UTC().Format(time.DateOnly), Machine: machine(), Cores: runtime.NumCPU(), Go: runtime.Version()}
+func newReport(now time.Time, version string) report {
+	return report{
+		Date: now.UTC().Format(time.DateOnly), Machine: machine(), Cores: runtime.NumCPU(), Go: runtime.Version(), Version: version,
+	}
 }
 
 // result is one agent in one scenario. Per-sample figures divide by the samples
