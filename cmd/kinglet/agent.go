@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -35,6 +36,10 @@ type agent struct {
 	ended   bool // inputs have been stopped for good: a reload starts none
 }
 
+// inputsStopWithin is how long the inputs may take to stop, which takes them
+// milliseconds: their requests are cut.
+const inputsStopWithin = 3 * time.Second
+
 // runningInput is one input at work.
 type runningInput struct {
 	input  inputs.Input
@@ -57,6 +62,9 @@ func runAgent(ctx context.Context, o options, p process) int {
 		return exitFailure
 	}
 	defer closer.Close()
+	// What libraries print goes the same way.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	logFindings(log, findings)
 	limitMemory(log)
 
@@ -120,10 +128,13 @@ func (a *agent) run(ctx context.Context) error {
 }
 
 // watch reloads on a hang-up signal and when the tree changes, until ctx ends.
+// A changed tree is read when it has stood still for one look, so that a file
+// in the middle of being written is not taken for the whole.
 func (a *agent) watch(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	seen := fingerprint(a.config.Dir)
+	applied := fingerprint(a.config.Dir)
+	latest := applied
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,13 +142,15 @@ func (a *agent) watch(ctx context.Context) {
 		case <-a.process.hangups:
 			a.log.Info("reload asked for by signal")
 		case <-tick.C:
-			now := fingerprint(a.config.Dir)
-			if now == seen {
+			before := latest
+			latest = fingerprint(a.config.Dir)
+			if latest == applied || latest != before {
 				continue
 			}
 			a.log.Info("reload: files changed", "configs", a.config.Dir)
 		}
-		seen = fingerprint(a.config.Dir)
+		applied = fingerprint(a.config.Dir)
+		latest = applied
 		_ = a.Reload(ctx) // logged and counted there
 	}
 }
@@ -269,7 +282,8 @@ func (r *runningInput) end() {
 	<-r.done
 }
 
-// stopInputs ends every input, at once, and waits for all.
+// stopInputs ends every input, at once, and waits for all of them: not for
+// ever, as what is buffered is to be sent within the time a stop has.
 func (a *agent) stopInputs() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -277,8 +291,15 @@ func (a *agent) stopInputs() {
 	for _, r := range a.running {
 		r.stop()
 	}
-	for _, r := range a.running {
-		<-r.done
+	patience := time.NewTimer(inputsStopWithin)
+	defer patience.Stop()
+	for name, r := range a.running {
+		select {
+		case <-r.done:
+		case <-patience.C:
+			a.log.Error("an input does not stop and is left behind", "input", name, "waited", inputsStopWithin)
+			return
+		}
 	}
 }
 

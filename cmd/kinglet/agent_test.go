@@ -294,6 +294,7 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 		{"value of a flag that is no number", []string{"-interval", "10s"}, nil, exitUsage, `invalid value "10s" for flag -interval`},
 		{"unknown flag of a subcommand", []string{"check", "-wrong"}, nil, exitUsage, "flag provided but not defined: -wrong"},
 		{"words after the flags", []string{"-test", "now"}, nil, exitUsage, `unexpected "now"`},
+		{"inputs that do not exist", []string{"-inputs", "nosuch:cpu"}, nil, exitUsage, "kinglet has no such input"},
 		{"negative interval", []string{"-interval", "-1"}, nil, exitUsage, "want 0 to 86400"},
 		{"no config.toml", []string{}, map[string]string{"other.toml": ""}, exitFailure, "config.toml"},
 		{"bad TOML", []string{}, map[string]string{"config.toml": "[global\n"}, exitFailure, "config.toml:1"},

@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"kinglet/conf"
+	"kinglet/inputs/catalog"
 )
 
 // options is the command line. Names are Categraf's; one dash and two are
@@ -55,6 +57,10 @@ func parseFlags(args []string, p process) (options, error) {
 		fmt.Fprintf(p.stderr, "kinglet: unexpected %q after the flags; see `kinglet help`\n", rest[0])
 		return o, fmt.Errorf("unexpected argument %q", rest[0])
 	}
+	if err := knownInputs(o.inputs); err != nil {
+		fmt.Fprintln(p.stderr, "kinglet:", err)
+		return o, err
+	}
 	if o.interval < 0 || o.interval > int64(24*time.Hour/time.Second) {
 		fmt.Fprintf(p.stderr, "kinglet: -interval %d: want 0 to 86400 seconds\n", o.interval)
 		return o, fmt.Errorf("interval out of range")
@@ -72,4 +78,23 @@ func printUsage(f *flag.FlagSet, w io.Writer) {
 	fmt.Fprint(w, "\nflags (one dash or two):\n")
 	f.SetOutput(w)
 	f.PrintDefaults()
+}
+
+// knownInputs refuses a list in which no name is that of an input: nothing
+// would run, and nobody would know.
+func knownInputs(list string) error {
+	var unknown []string
+	for name := range strings.SplitSeq(list, ":") {
+		if name == "" {
+			continue
+		}
+		if _, ok := catalog.Lookup(name); ok {
+			return nil
+		}
+		unknown = append(unknown, name)
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("-inputs %s: kinglet has no such input, want names of %s, colon-separated", list, strings.Join(catalog.Names(), ", "))
 }

@@ -103,13 +103,23 @@ func (m *agentMetrics) reloaded(err error) {
 	m.reloadTime.Set(float64(time.Now().UnixNano()) / 1e9)
 }
 
+// noLimit is what cgroups say where there is none: more than any machine has.
+const noLimit = 1 << 50
+
 // limitMemory tells the garbage collector of the container's memory limit, so
-// that it collects more often before the kernel ends the process.
-func limitMemory(log *slog.Logger) {
-	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
-	if err != nil {
-		log.Debug("no memory limit found; the garbage collector goes by its default", "error", err)
-		return
+// that it collects more often before the kernel ends the process. It returns
+// nine tenths of the limit in bytes, 0 if there is none.
+func limitMemory(log *slog.Logger) int64 {
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit == 0 || limit > noLimit {
+		log.Debug("no memory limit found", "error", err)
+		return 0
 	}
-	log.Debug("memory limit taken over", "bytes", limit)
+	soft, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.Limit(limit)))
+	if err != nil {
+		log.Warn("the memory limit is not told to the garbage collector", "error", err)
+		return 0
+	}
+	log.Info("memory limit taken over", "limit_bytes", limit, "collector_bytes", soft)
+	return soft
 }
