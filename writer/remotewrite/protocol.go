@@ -49,8 +49,27 @@ func (p *protocol) fallsBack(f form, a Answer, err error) bool {
 	if !ok {
 		return false
 	}
-	// Some 1.0 receivers say 400. One that tells what it wrote has read 2.0.
-	return answer.Code == http.StatusUnsupportedMediaType || answer.Code == http.StatusBadRequest && !p.proven && !a.Written.Told
+	switch answer.Code {
+	case http.StatusUnsupportedMediaType:
+		return a.Written.Samples+a.Written.Histograms == 0
+	case http.StatusBadRequest: // some 1.0 receivers say so; one that tells what it wrote has read 2.0
+		return !p.proven && !a.Written.Told
+	}
+	return false
+}
+
+// wrote is how many of the samples of b a 2.0 receiver says it wrote.
+func (b Body) wrote(a Answer) int {
+	if b.form != formMessage2 {
+		return 0
+	}
+	return min(b.samples, a.Written.Samples+a.Written.Histograms)
+}
+
+// partly reports whether a 4xx that is no overload came with a part of b
+// written.
+func (b Body) partly(a Answer) bool {
+	return a.Status/100 == 4 && a.Status != http.StatusTooManyRequests && b.wrote(a) > 0
 }
 
 // taken notes that a request of that form was taken, and reports whether that

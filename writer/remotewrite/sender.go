@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -43,6 +44,7 @@ type Sender struct {
 
 	retry    []int
 	backoff  backoff
+	size     requestSize
 	protocol protocol
 	extended atomic.Bool // protocol.wantsExtended, for others
 
@@ -101,29 +103,13 @@ func (s *Sender) Run(ctx context.Context) {
 		if err != nil {
 			return // closed and empty, or ctx
 		}
-		if err := s.deliver(ctx, fitting(blocks), s.queue.Ack); err != nil {
+		if err := s.deliver(ctx, blocks, s.queue.Ack); err != nil {
 			return // ctx
 		}
 		if !s.State().Failing {
 			s.metadata(ctx)
 		}
 	}
-}
-
-// maxRequest bounds the decoded size of a request in bytes: half of what common
-// receivers take (RW-87). Only very long labels come near it.
-const maxRequest = 16 << 20
-
-// fitting are the first of blocks, one at least, that make a request of at most
-// maxRequest.
-func fitting(blocks []queue.Block) []queue.Block {
-	size := 0
-	for i := range blocks {
-		if size += blocks[i].RawLen; size > maxRequest && i > 0 {
-			return blocks[:i]
-		}
-	}
-	return blocks
 }
 
 // State tells how the endpoint is doing.
@@ -143,23 +129,31 @@ func (s *Sender) deliver(ctx context.Context, blocks []queue.Block, done func(n 
 			blocks = blocks[n:]
 			continue
 		}
-		o, err := s.send(ctx, blocks)
+		most := s.size.most()
+		some := fitting(blocks, most)
+		o := tooLarge
+		if len(some) > 1 || some[0].Samples == 1 || some[0].RawLen <= most {
+			var err error
+			if o, err = s.send(ctx, some); err != nil {
+				return err
+			}
+		}
 		switch {
-		case err != nil:
-			return err
 		case o == tooOld:
 			continue
 		case o == settled:
-			done(len(blocks))
-			return nil
-		case len(blocks) == 1:
-			return s.deliverHalves(ctx, blocks[0], done)
+			done(len(some))
+		case len(some) == 1:
+			if err := s.deliverHalves(ctx, some[0], done); err != nil {
+				return err
+			}
+		default:
+			some = some[:len(some)/2]
+			if err := s.deliver(ctx, some, done); err != nil {
+				return err
+			}
 		}
-		mid := len(blocks) / 2
-		if err := s.deliver(ctx, blocks[:mid], done); err != nil {
-			return err
-		}
-		blocks = blocks[mid:]
+		blocks = blocks[len(some):]
 	}
 	return nil
 }
@@ -229,6 +223,7 @@ func (s *Sender) send(ctx context.Context, blocks []queue.Block) (outcome, error
 			continue
 		}
 		if err == nil {
+			s.size.accepted(rawSize(blocks))
 			s.accepted(body, answer, fellBack)
 			return settled, nil
 		}
@@ -243,7 +238,12 @@ func (s *Sender) send(ctx context.Context, blocks []queue.Block) (outcome, error
 			s.client.http.Forget()
 			s.observer.Retried(v.class)
 			continue
+		case body.partly(answer):
+			// What is missing would be refused again (RW-78).
+			s.refused(body, answer, cmp.Or(v.reason, ReasonRejected), err)
+			return settled, nil
 		case v.reason == ReasonTooLarge && body.samples > 1:
+			s.size.refused(rawSize(blocks))
 			return tooLarge, nil
 		case v.reason != "":
 			s.refused(body, answer, v.reason, err)
@@ -306,10 +306,7 @@ var errNotWritten = errors.New("endpoint took a request and reports that only a 
 // refused counts a request that was refused for good, but for what a 2.0
 // receiver says it wrote of it (RW-78).
 func (s *Sender) refused(body Body, answer Answer, reason string, err error) {
-	wrote := 0
-	if body.form == formMessage2 {
-		wrote = min(body.samples, answer.Written.Samples+answer.Written.Histograms)
-	}
+	wrote := body.wrote(answer)
 	if wrote > 0 {
 		s.observer.Sent(wrote, body.size)
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"kinglet"
 	"kinglet/conf/unit"
 	"kinglet/writer/queue"
 )
@@ -374,27 +373,6 @@ func TestFaultLogStaysQuietWhileFlapping(t *testing.T) {
 		b.run(t)
 		if n := strings.Count(b.log.String(), "\n"); n > 4 {
 			t.Errorf("got %d lines in half a minute:\n%s", n, b.log)
-		}
-	})
-}
-
-func TestRequestsStayBelowWhatReceiversTake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(DefaultConfig())
-		long := strings.Repeat("x", 1<<20)
-		row := &kinglet.Row{TimestampMs: nowMs}
-		var series []kinglet.Series
-		for i := range 40 {
-			series = append(series, kinglet.Series{Labels: labels("__name__", "m", "i", fmt.Sprint(i), "long", long)})
-			row.Values = append(row.Values, float64(i))
-		}
-		row.Shape = kinglet.NewShape(series)
-		for _, block := range newEncoder(100).Encode(row) {
-			b.queue.Append(block)
-		}
-		b.run(t)
-		if b.counts["sent"] != 40 || len(b.endpoint.requests) != 3 {
-			t.Errorf("%d samples in %d requests, want 40 in 3", b.counts["sent"], len(b.endpoint.requests))
 		}
 	})
 }
