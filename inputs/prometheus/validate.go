@@ -101,6 +101,9 @@ func (c Config) checkWords() []error {
 			faults = append(faults, fmt.Errorf("fallback_scrape_protocol = %w, or none", err))
 		}
 	}
+	if c.OAuth2.On() && (c.Username != "" || c.BearerTokenString != "" || c.BearerTokenFile != "") {
+		faults = append(faults, errors.New("oauth2_client_id is set beside username or a bearer token: want one of them"))
+	}
 	if c.NameValidation != namesLegacy && c.NameValidation != namesUTF8 {
 		faults = append(faults, fmt.Errorf("metric_name_validation = %q: want %s or %s", c.NameValidation, namesLegacy, namesUTF8))
 	}

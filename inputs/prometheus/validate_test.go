@@ -56,6 +56,11 @@ func TestConfigValidate(t *testing.T) {
 		{"a bucket limit below 0", func(c *Config) { c.BucketLimit = -1 }, "native_histogram_bucket_limit = -1: want 0 for no limit, or more"},
 		{"a proxy that is none, its password not shown", func(c *Config) { c.ProxyURL = "ftp://u:secret@p" },
 			"proxy_url: want http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"},
+		{"two kinds of credentials", func(c *Config) {
+			c.BearerTokenFile, c.OAuth2 = "/t", httpclient.OAuth2{ClientID: "c", ClientSecret: "s", TokenURL: "https://a/t"}
+		}, "oauth2_client_id is set beside username or a bearer token: want one of them"},
+		{"OAuth 2.0 without its server", func(c *Config) { c.OAuth2 = httpclient.OAuth2{ClientID: "c", ClientSecret: "s"} },
+			"oauth2_token_url: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
 		{"processor_enum without metrics", func(c *Config) { c.ProcessorEnum = []ProcessorEnum{{}} },
 			"processor_enum[0].metrics is missing: want patterns of metric names"},
 	} {

@@ -100,7 +100,7 @@ func TestMetadataIsSharedBySeriesOfAllTimes(t *testing.T) {
 	}
 }
 
-func TestHelpTextsAreInMemoryOnce(t *testing.T) {
+func TestFamiliesKeepNoMetadataThatShapesHave(t *testing.T) {
 	l := newLayout(testPage(10), nil)
 	if _, _, err := read(l, "# HELP a "+strings.Repeat("x", 50)+"\n# TYPE a gauge\na 1\n", 0, 100); err != nil {
 		t.Fatal(err)
