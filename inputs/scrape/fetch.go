@@ -243,11 +243,13 @@ func readText(body io.Reader, window []byte, w *walk) error {
 
 // readWhole reads a page of a format that is not read line by line.
 func readWhole(body io.Reader, w *walk, format promtext.Format) error {
-	page, err := io.ReadAll(body)
-	if err != nil || len(page) == 0 { // an empty page is one of any format
+	page := bytes.NewBuffer(make([]byte, 0, w.l.wholeBytes+bytes.MinRead))
+	_, err := page.ReadFrom(body)
+	if err != nil || page.Len() == 0 { // an empty page is one of any format
 		return err
 	}
-	return w.page(page, format)
+	w.l.wholeBytes = page.Len()
+	return w.page(page.Bytes(), format)
 }
 
 // badStatus makes an error of an answer that is no page.

@@ -29,6 +29,10 @@ type layout struct {
 	twins    twins
 	own      []uint64 // label sets of up and scrape_*, which no page may take
 
+	// wholeBytes is the size of the last page that was read as a whole: the next
+	// one has about the same.
+	wholeBytes int
+
 	// alive says that the last scrape was good, so that the columns have a
 	// value that a failure must end.
 	alive bool

@@ -16,7 +16,12 @@ import (
 // recorded is a page of a real cluster, kept with the parser's tests.
 func recorded(tb testing.TB, name string) string {
 	tb.Helper()
-	file, err := os.Open(filepath.Join("..", "promtext", "testdata", name+".txt.gz"))
+	return recordedFile(tb, name+".txt.gz")
+}
+
+func recordedFile(tb testing.TB, name string) string {
+	tb.Helper()
+	file, err := os.Open(filepath.Join("..", "promtext", "testdata", name))
 	if err != nil {
 		tb.Fatal(err)
 	}
