@@ -122,10 +122,11 @@ func checkExplained(t *testing.T, side string, found []difference) {
 }
 
 // judge holds differences against explanations. It complains about every
-// series with differences that are not explained, and about explanations that
-// explain nothing; notes say what was explained how often.
+// series with differences that are not explained, about samples that have not
+// moved to where an explanation has them, and about explanations that explain
+// nothing; notes say what was explained how often.
 func judge(side string, found []difference, list []explanation) (complaints, notes []string) {
-	used := make([]int, len(list))
+	used, moved := make([]int, len(list)), make([]balance, len(list))
 	var left []difference
 	for _, d := range found {
 		i := slices.IndexFunc(list, func(e explanation) bool { return e.holdsFor(side) && e.covers(d) })
@@ -134,9 +135,15 @@ func judge(side string, found []difference, list []explanation) (complaints, not
 			continue
 		}
 		used[i]++
+		if list[i].moves {
+			moved[i].add(d)
+		}
 	}
 	complaints = bySeries(left)
 	for i, e := range list {
+		for _, lost := range moved[i].uneven() {
+			complaints = append(complaints, lost+", although: "+e.why)
+		}
 		switch {
 		case used[i] > 0:
 			notes = append(notes, fmt.Sprintf("%d differences: %s", used[i], e.why))
@@ -145,6 +152,33 @@ func judge(side string, found []difference, list []explanation) (complaints, not
 		}
 	}
 	return complaints, notes
+}
+
+// balance counts what is missing and what is too much in each moment.
+type balance map[string]int
+
+func (b *balance) add(d difference) {
+	if *b == nil {
+		*b = balance{}
+	}
+	key := fmt.Sprintf("%s %s of %s: ", d.At, d.What, d.Target)
+	if d.Want != "" {
+		(*b)[key+d.Want]++
+	}
+	if d.Got != "" {
+		(*b)[key+d.Got]--
+	}
+}
+
+// uneven lists what did not turn up elsewhere, or came from nowhere.
+func (b balance) uneven() []string {
+	var lines []string
+	for _, key := range sortedKeys(b) {
+		if n := b[key]; n != 0 {
+			lines = append(lines, fmt.Sprintf("%s is wanted %+d times", key, n))
+		}
+	}
+	return lines
 }
 
 // bySeries prints the first difference of each series, and how many follow.

@@ -114,6 +114,10 @@ func TestJudgeWantsEveryDifferenceExplainedAndEveryExplanationUsed(t *testing.T)
 	d := difference{id: id{"a", `{__name__="m"}`}, What: "sample", Want: "1", Got: "2"}
 	covers := explanation{why: "because", covers: func(d difference) bool { return d.of("a") && d.named("m") }}
 	other := explanation{why: "elsewhere", only: kinglet2, covers: func(d difference) bool { return d.of("b") }}
+	gone, come := d, d
+	gone.Got, come.Want, come.Got = "", "", d.Want
+	come.Series = `{__name__="m_"}`
+	moves := explanation{why: "renamed", moves: true, covers: func(d difference) bool { return d.of("a") }}
 	for _, tt := range []struct {
 		name, side string
 		found      []difference
@@ -126,7 +130,9 @@ func TestJudgeWantsEveryDifferenceExplainedAndEveryExplanationUsed(t *testing.T)
 		{"an explained difference", kinglet1, []difference{d}, []explanation{covers}, nil},
 		{"an explanation too many", kinglet1, nil, []explanation{covers}, []string{"no difference needs this explanation any more: because"}},
 		{"an explanation of the other side", kinglet1, []difference{d}, []explanation{other, covers}, nil},
-		{"nothing is explained of Prometheus itself", again, []difference{d}, []explanation{covers}, []string{d.String()}},
+		{"a series of another name", kinglet1, []difference{gone, come}, []explanation{moves}, nil},
+		{"a series lost on the way to another name", kinglet1, []difference{gone}, []explanation{moves}, []string{"round 0 sample of a: 1 is wanted +1 times, although: renamed"}},
+		{"nothing is explained of Prometheus itself", twin, []difference{d}, []explanation{covers}, []string{d.String()}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got, _ := judge(tt.side, tt.found, tt.list); !slices.Equal(got, tt.want) {

@@ -45,6 +45,7 @@ func (i id) String() string { return i.Target + " " + i.Series }
 // record is what a database holds, by round.
 type record struct {
 	scrapes   map[string][]int64 // by target: timestamps of its scrapes, from `up`
+	repeats   map[string]int     // by target: requests beyond one a scrape
 	gone      map[string]bool    // targets that were not scraped any more in the end
 	series    map[id][]point
 	exemplars map[id][]point
@@ -66,11 +67,11 @@ func readRecord(ctx context.Context, w *world, s *side) (*record, error) {
 		return nil, err
 	}
 	p := &placer{side: s, names: map[string]string{}, record: &record{
-		scrapes: map[string][]int64{}, gone: s.gone(), series: map[id][]point{}, exemplars: map[id][]point{},
+		scrapes: map[string][]int64{}, repeats: map[string]int{}, gone: s.gone(), series: map[id][]point{}, exemplars: map[id][]point{},
 		starts: map[id][]point{},
 	}}
 	for name, e := range s.endpoints {
-		p.names[e.address] = name
+		p.names[e.address], p.record.repeats[name] = name, e.repeats
 	}
 	for _, r := range all {
 		if r.labels.Get(labels.MetricName) == "up" && r.labels.Len() == 4 { // and job, instance, target

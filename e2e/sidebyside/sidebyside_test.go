@@ -34,7 +34,7 @@ const rounds = 52
 // The sides.
 const (
 	reference  = "prometheus"
-	again      = "prometheus again" // the instrument's own check: it must not differ from the reference
+	twin       = "prometheus again" // the instrument's own check: it must not differ from the reference
 	kinglet1   = "kinglet 1.0"
 	kinglet2   = "kinglet 2.0"
 	kingletBin = "KINGLET_BIN"
@@ -70,7 +70,7 @@ func TestKingletStoresWhatPrometheusStores(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	w := newWorld(t, script())
-	sides := []*side{newPrometheus(t, w, reference), newPrometheus(t, w, again)}
+	sides := []*side{newPrometheus(t, w, reference), newPrometheus(t, w, twin)}
 	for _, version := range []string{"1.0", "2.0"} {
 		if why := refusesMessage(t, version); why != "" {
 			t.Errorf("kinglet with protobuf_message = %q: %s", version, why)
@@ -116,9 +116,17 @@ func checkPlayed(t *testing.T, w *world, histories map[string]*record) {
 				t.Errorf("%s scraped %s %d times, want %d", side, name, got, want)
 			}
 		}
-		for _, points := range h.series {
+		for name, n := range h.repeats {
+			if n > 1 {
+				t.Errorf("%s asked %s %d times more than it scraped it", side, name, n)
+			}
+		}
+		for i, points := range h.series {
 			series++
 			samples += len(points)
+			if last := points[len(points)-1]; !h.gone[i.Target] && strings.HasPrefix(i.Series, `{__name__="up"`) && last.Text == staleText {
+				t.Errorf("%s ended %s although it was merely stopped", side, i) // RW-49
+			}
 		}
 	}
 	t.Logf("%d targets on %d sides: %d series, %d samples", len(w.targets), len(histories), series, samples)

@@ -73,6 +73,7 @@ type request struct {
 	ms     int64
 	before int64 // ms of the request before
 	start  int64 // when the process behind the target began, in ms
+	repeat bool  // the client asks again, so that this is the page of the request before
 }
 
 // lifetime is how many requests a target's process serves before it begins
@@ -115,6 +116,9 @@ type endpoint struct {
 	mu       sync.Mutex
 	server   *http.Server
 	requests int
+	repeats  int
+	last     time.Time
+	lastRq   request
 	lastMs   int64
 	startMs  int64
 	stamps   map[int64]moment
@@ -175,11 +179,23 @@ func (e *endpoint) served() int {
 	return e.requests
 }
 
+// again is how soon after a request another one is of the same scrape: a client
+// that does not get along with an answer may ask in another way.
+const again = 100 * time.Millisecond
+
 // next counts a request.
 func (e *endpoint) next() *request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := time.Now().UnixMilli()
+	before := e.last
+	e.last = time.Now()
+	if e.last.Sub(before) < again {
+		e.repeats++
+		r := e.lastRq
+		r.repeat = true
+		return &r
+	}
+	now := e.last.UnixMilli()
 	now -= now % 250
 	// Two scrapes may stand close together at a start; stamps never do.
 	r := &request{K: e.requests, at: e, ms: max(now, e.lastMs+750), before: e.lastMs}
@@ -189,6 +205,7 @@ func (e *endpoint) next() *request {
 		e.starts[e.startMs] = moment{Round: r.K, Stamp: "start"}
 	}
 	r.start = e.startMs
+	e.lastRq = *r
 	e.requests++
 	return r
 }
@@ -202,7 +219,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rq := e.next()
-	if st, ok := e.target.after[rq.K]; ok {
+	if st, ok := e.target.after[rq.K]; ok && !rq.repeat {
 		defer e.side.later(e, st)
 	}
 	answer := e.target.page(rq)
