@@ -148,13 +148,14 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 		return 0, f.explain(late(), err, "waiting for the answer")
 	}
 	defer resp.Body.Close()
+	gzipped := strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip")
 	if resp.StatusCode != http.StatusOK {
-		if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		if gzipped {
 			return 0, &StatusError{Code: resp.StatusCode} // which says enough
 		}
 		return 0, badStatus(resp.StatusCode, resp.Body)
 	}
-	body, err := f.body(resp)
+	body, err := f.body(resp.Body, gzipped)
 	if err != nil {
 		return 0, f.explain(late(), err, "reading the body")
 	}
@@ -198,18 +199,17 @@ func (f *fetcher) window() *[]byte {
 }
 
 // body is the uncompressed body, which ends with an error at the size limit.
-func (f *fetcher) body(resp *http.Response) (*limitedReader, error) {
-	var body io.Reader = resp.Body
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+func (f *fetcher) body(from io.Reader, gzipped bool) (*limitedReader, error) {
+	if gzipped {
 		if f.unzip == nil {
 			f.unzip = new(gzip.Reader)
 		}
-		if err := f.unzip.Reset(resp.Body); err != nil {
+		if err := f.unzip.Reset(from); err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		body = f.unzip
+		from = f.unzip
 	}
-	return &limitedReader{from: body, limit: f.target.BodySizeLimit}, nil
+	return &limitedReader{from: from, limit: f.target.BodySizeLimit}, nil
 }
 
 // readText feeds the page line by line. Only a window of it is in memory,

@@ -99,6 +99,16 @@ func TestGoodAnswers(t *testing.T) {
 			io.WriteString(zip, "m 1\n")
 			zip.Close()
 		}, []string{`{__name__="m",instance="i"} 1`}},
+		{"a long page, gzipped", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", "text/plain")
+			zip := gzip.NewWriter(w)
+			for i := range 60_000 { // unzips to several windows
+				fmt.Fprintf(zip, "# %d\n", i*i)
+			}
+			io.WriteString(zip, "m 1\n")
+			zip.Close()
+		}, []string{`{__name__="m",instance="i"} 1`}},
 		{"OpenMetrics", typed("application/openmetrics-text; version=1.0.0", "# TYPE m counter\nm_total 1 2.5\n# EOF\n"),
 			[]string{`{__name__="m_total",instance="i"} 1`}},
 		{"a line longer than the window", text("m{a=\"" + strings.Repeat("x", 200_000) + "\"} 1\nn 2\n"),

@@ -44,11 +44,23 @@ func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err 
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, "waiting for the answer")
 	}
-	body := &limitedReader{from: f.lean, limit: f.target.BodySizeLimit}
 	if head.Status != http.StatusOK {
-		return 0, badStatus(head.Status, body)
+		if head.Gzip {
+			return 0, &StatusError{Code: head.Status} // which says enough
+		}
+		return 0, badStatus(head.Status, f.lean)
 	}
-	err = f.page(head.ContentType, body, *pooled, w)
+	body, err := f.body(f.lean, head.Gzip)
+	if err != nil {
+		return 0, f.explain(timedOut(err), err, "reading the body")
+	}
+	window := *pooled
+	if head.Gzip { // the first window still holds what is to be unzipped
+		second := f.window()
+		defer f.windows.Put(second)
+		window = *second
+	}
+	err = f.page(head.ContentType, body, window, w)
 	return body.read, f.explain(timedOut(err), err, "reading the body")
 }
 

@@ -101,7 +101,7 @@ func header(line []byte, head *Head, k *kind) error {
 		}
 		k.framing = byChunks
 	case is(name, "content-encoding"):
-		if len(value) > 0 && !is(value, "identity") {
+		if head.Gzip = is(value, "gzip"); !head.Gzip && len(value) > 0 && !is(value, "identity") {
 			return &UnusualError{fmt.Sprintf("Content-Encoding %.40q", value)}
 		}
 	case is(name, "connection"):

@@ -2,8 +2,8 @@
 // that it keeps. It does for the usual page of a target on the same node what
 // net/http does for everything, at a fraction of the cost: no goroutine, no
 // buffer and no allocation of its own per request. It knows neither TLS,
-// proxies, redirects nor compression; an answer that needs more than it knows
-// is an UnusualError, and net/http's.
+// proxies nor redirects, and undoes no compression; an answer that needs more
+// than it knows is an UnusualError, and net/http's.
 package leanhttp
 
 import (
@@ -46,6 +46,7 @@ type Head struct {
 	Reason      string // behind the status, such as "Service Unavailable"; 200 has none
 	ContentType string
 	Length      int64 // bytes of body, -1 if not said
+	Gzip        bool  // the body is compressed so, and left so
 }
 
 // HeadLimit is the most bytes of status line and headers.

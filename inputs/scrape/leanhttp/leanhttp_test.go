@@ -153,7 +153,7 @@ func TestAnswersThatAreNotUsual(t *testing.T) {
 	for _, tt := range []struct{ name, answer, want string }{
 		{"redirect", "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "status 302"},
 		{"continue", "HTTP/1.1 100 Continue\r\n\r\n", "status 100"},
-		{"gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", "Content-Encoding"},
+		{"another compression", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n", "Content-Encoding"},
 		{"another protocol", "SSH-2.0-OpenSSH_9.2 hello\r\n\r\n", "status line"},
 		{"HTTP/2", "HTTP/2.0 200 OK\r\n\r\n", "status line"},
 		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "Content-Length"},
@@ -346,4 +346,15 @@ func BenchmarkGet(b *testing.B) {
 			cancel()
 		}
 	})
+}
+
+func TestGzipIsToldAndLeft(t *testing.T) {
+	c := New(serve(t, func(int, int) string {
+		return "HTTP/1.1 200 OK\r\nContent-Encoding: GZIP\r\nContent-Length: 3\r\n\r\nabc"
+	}), []byte(getRequest))
+	defer c.CloseIdle()
+	head, body, err := get(t, c)
+	if err != nil || !head.Gzip || string(body) != "abc" {
+		t.Errorf("%+v, %q, %v", head, body, err)
+	}
 }
