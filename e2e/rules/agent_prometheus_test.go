@@ -112,7 +112,7 @@ func (a prometheusAgent) job(j Job) (map[string]any, error) {
 		return nil, noOption("native histograms in full")
 	}
 	set(y, "scrape_protocols", j.Protocols, j.Protocols != nil)
-	set(y, "fallback_scrape_protocol", j.Fallback, j.Fallback != "")
+	set(y, "fallback_scrape_protocol", j.Fallback, j.Fallback != "" && j.Fallback != "none")
 	set(y, "track_timestamps_staleness", true, j.TrackStaleness)
 	set(y, "convert_classic_histograms_to_nhcb", true, j.ToNHCB)
 	set(y, "always_scrape_classic_histograms", true, j.Classic)

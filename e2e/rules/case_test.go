@@ -97,7 +97,7 @@ type Job struct {
 	TargetRelabel []Rule
 
 	Protocols  []string // names as in Prometheus: PrometheusProto, OpenMetricsText1.0.0, ...
-	Fallback   string   // the same
+	Fallback   string   // the same, or "none"
 	NoRedirect bool
 	Native     bool // take native histograms
 	Classic    bool // and the classic form beside them

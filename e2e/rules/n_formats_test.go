@@ -73,9 +73,20 @@ func choice(t *testing.T) {
 	bad(t, "RW-113", "OpenMetrics without its end is not read as text", Page{Type: openMetricsType, Body: "m 1\n"})
 	good(t, "RW-113", "text is read as such, whatever its parameters", Page{Type: "text/plain; version=0.0.9; escaping=values", Body: "m 1\n"}, values("m", 1))
 	good(t, "RW-113", "protobuf is read as such", protobufPage(createdCounter(1)), values("c_total", 5))
-	bad(t, "RW-114", "no Content-Type fails", Page{Type: "-", Body: "m 1\n"})
-	bad(t, "RW-114", "an unknown Content-Type fails", Page{Type: "application/json", Body: "m 1\n"})
-	bad(t, "RW-114", "an unreadable Content-Type fails", Page{Type: ";;=,", Body: "m 1\n"})
+	for kind, which := range map[string]string{"-": "no", "application/json": "an unknown", ";;=,": "an unreadable"} {
+		for _, job := range []Job{{}, {Fallback: "none"}} {
+			c := Case{Scrapes: []Page{{Type: kind, Body: "m 1\n"}, {Body: "fine 1\n"}}, Job: job, Want: []Want{values("up", 0, 1), noValue("m"), values("fine", 1)}}
+			claim := which + " Content-Type fails"
+			if job.Fallback == "" {
+				c.Unless = map[string]Deviation{"kinglet": {
+					Claim: "a page with " + which + " Content-Type is text, unless told otherwise", Want: []Want{values("up", 1, 1), values("m", 1), values("fine", 1)},
+				}}
+			} else {
+				claim += ", when nothing is fallen back to"
+			}
+			check(t, "RW-114", claim, c)
+		}
+	}
 	for _, kind := range []string{"-", "text/html"} {
 		check(t, "RW-114", "with a fallback protocol, Content-Type "+kind+" is read", Case{
 			Scrapes: []Page{{Type: kind, Body: "m 1\n"}}, Job: Job{Fallback: "PrometheusText0.0.4"}, Want: []Want{values("m", 1), values("up", 1)},
