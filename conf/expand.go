@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // The values of the `expand` tag.
@@ -75,6 +76,9 @@ func (v *variables) lookup(name string) (string, error) {
 		return v.ip()
 	}
 	if value, ok := v.env(name); ok {
+		if !utf8.ValidString(value) {
+			return "", fmt.Errorf("has the variable %s, whose value is not UTF-8, want UTF-8", name)
+		}
 		return value, nil
 	}
 	if name == "sn" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kinglet/conf/unit"
+	"kinglet/inputs"
 )
 
 // Global is [global]: what concerns the whole agent. Begin from DefaultGlobal.
@@ -29,11 +30,7 @@ func DefaultGlobal() Global {
 
 // Validate reports every fault at once, each under its TOML key.
 func (g Global) Validate() error {
-	var faults []error
-	if g.Interval.Duration < 100*time.Millisecond || g.Interval.Duration > 24*time.Hour {
-		faults = append(faults, fmt.Errorf("interval = %v: want 100ms to 24h", g.Interval))
-	}
-	return errors.Join(faults...)
+	return errors.Join(append(inputs.CheckLabels("labels", g.Labels, false), inputs.CheckInterval(g.Interval.Duration))...)
 }
 
 // precisions are the values of precision.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kinglet/conf/unit"
+	"kinglet/inputs"
 	"kinglet/inputs/catalog"
 )
 
@@ -105,6 +106,14 @@ type plugin struct {
 	Interval unit.Duration `toml:"interval"`
 }
 
+// Validate reports every fault at once, each under its TOML key.
+func (p plugin) Validate() error {
+	if p.Interval.Duration == 0 {
+		return nil // [global]'s
+	}
+	return inputs.CheckInterval(p.Interval.Duration)
+}
+
 // idleKeys are keys that Categraf takes above [[instances]] and applies to
 // nothing there.
 var idleKeys = []string{
@@ -138,8 +147,8 @@ func (l *loader) inputFile(doc document, entry catalog.Entry) (unit.Duration, []
 		}
 		return ok
 	}
-	if d.table(values, doc.index, &top, "") && top.Interval.Duration < 0 {
-		l.report.errorf(doc.index.key("interval").pos, "interval", "is %v, want more than 0", top.Interval)
+	if d.table(values, doc.index, &top, "") {
+		l.validate(top, doc.index, "")
 	}
 	instances := l.instances(tables, at, entry)
 	return top.Interval, instances, l.report.faults == before
@@ -180,6 +189,12 @@ func (l *loader) instance(table map[string]any, n *node, entry catalog.Entry, pa
 	}
 	if !d.table(table, n, cfg, path) || !l.validate(cfg, n, path) {
 		return cfg
+	}
+	if entry.Doubts != nil {
+		for _, doubt := range entry.Doubts(cfg) {
+			at, key, message := locate(doubt, n, path)
+			l.report.mistake(at, key, "%s", l.secrets.hide(message))
+		}
 	}
 	if entry.Idle != nil {
 		if why := entry.Idle(cfg); why != "" {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kinglet/writer"
 	"kinglet/writer/remotewrite"
@@ -185,6 +186,10 @@ func (l *loader) hostname(global section, system *variables) string {
 		return name
 	}
 	name, err = system.hostname()
+	if err == nil && !utf8.ValidString(name) {
+		l.report.errorf(at, "global.hostname", "is empty, and the operating system's name is not UTF-8; want it set")
+		return ""
+	}
 	if err != nil || name == "" {
 		l.report.errorf(at, "global.hostname", "is empty, and the operating system does not tell its name; want it set")
 		return ""

@@ -32,6 +32,9 @@ type Entry struct {
 	Update func(input inputs.Input, instances []any, s inputs.Settings) error
 	// Idle says why a valid instance scrapes nothing, or "". It may be nil.
 	Idle func(instance any) string
+	// Doubts lists what a valid instance says that has another effect than one
+	// may expect, each fault under its TOML key. It may be nil.
+	Doubts func(instance any) []error
 	// Unsupported names keys of Categraf, in lower case, that the input does
 	// not have, and what to do instead.
 	Unsupported map[string]string
@@ -120,6 +123,12 @@ func prometheusEntry() Entry {
 			return "has no urls, so it scrapes nothing"
 		}
 		return ""
+	}
+	e.Doubts = func(instance any) []error {
+		if c, ok := instance.(*prometheus.Config); ok {
+			return c.Doubts()
+		}
+		return nil
 	}
 	e.Unsupported = map[string]string{
 		"consul": "kinglet does not ask Consul for targets, want them in urls",

@@ -190,8 +190,9 @@ func (c Config) target(t place, settings inputs.Settings) scrape.Target {
 	}
 }
 
-// timing is the interval and the timeout of an instance. A timeout above the
-// interval is cut to it, with a warning: trees written for Categraf have such.
+// timing is the interval and the timeout of an instance. An interval that is
+// above a day by its interval_times is cut, with a warning. So is a timeout above
+// the interval: trees written for Categraf have such. The default is cut silently.
 func (in *Input) timing(cfg Config, settings inputs.Settings) (interval, timeout time.Duration) {
 	interval = cfg.Interval.Duration
 	if interval <= 0 {
@@ -200,10 +201,17 @@ func (in *Input) timing(cfg Config, settings inputs.Settings) (interval, timeout
 	if interval <= 0 {
 		interval = 15 * time.Second // Categraf's default
 	}
-	interval *= time.Duration(max(cfg.IntervalTimes, 1))
+	times := time.Duration(max(cfg.IntervalTimes, 1))
+	if times > inputs.MaxInterval/interval { // before it overflows
+		in.log.Warn("the interval is above a day and is cut to it", "interval", interval, "interval_times", cfg.IntervalTimes, "targets", len(cfg.URLs))
+		interval, times = inputs.MaxInterval, 1
+	}
+	interval *= times
 	timeout = cfg.Timeout.Duration
 	if timeout > interval {
-		in.log.Warn("timeout is above the interval and is cut to it", "timeout", timeout, "interval", interval, "targets", len(cfg.URLs))
+		if timeout != DefaultConfig().Timeout.Duration {
+			in.log.Warn("timeout is above the interval and is cut to it", "timeout", timeout, "interval", interval, "targets", len(cfg.URLs))
+		}
 		timeout = interval
 	}
 	return interval, timeout

@@ -1,10 +1,12 @@
 package prometheus
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -174,6 +176,9 @@ func TestTimingFollowsTheInstance(t *testing.T) {
 		{"the input's", func(*Config) {}, 15 * time.Second, 3 * time.Second},
 		{"its own", func(c *Config) { c.Interval = unit.Seconds(30) }, 30 * time.Second, 3 * time.Second},
 		{"interval_times multiplies", func(c *Config) { c.IntervalTimes = 4 }, time.Minute, 3 * time.Second},
+		{"interval_times below 1 is 1, as in Categraf", func(c *Config) { c.IntervalTimes = -3 }, 15 * time.Second, 3 * time.Second},
+		{"a day is the longest", func(c *Config) { c.IntervalTimes = 864_000 }, 24 * time.Hour, 3 * time.Second},
+		{"interval_times does not overflow", func(c *Config) { c.IntervalTimes = math.MaxInt64 }, 24 * time.Hour, 3 * time.Second},
 		{"a timeout above the interval is cut", func(c *Config) { c.Timeout = unit.Seconds(20) }, 15 * time.Second, 15 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -239,5 +244,19 @@ func TestSettingsTellWhatChanged(t *testing.T) {
 	password.URLs = []string{"http://u:p@a/"}
 	if after := targets(password)[0]; after.Key != before.Key || after.Settings == before.Settings || strings.Contains(after.Settings, "p@") {
 		t.Error("a password must change the settings, unseen, and nothing else")
+	}
+}
+
+func TestOnlyATimeoutThatWasSetIsWarnedOf(t *testing.T) {
+	for timeout, want := range map[unit.Duration]bool{DefaultConfig().Timeout: false, unit.Seconds(2): true} {
+		var logged bytes.Buffer
+		cfg := DefaultConfig()
+		cfg.URLs, cfg.Interval, cfg.Timeout = []string{"http://127.0.0.1:1/"}, unit.Seconds(1), timeout
+		if _, err := New([]Config{cfg}, testSettings(), slog.New(slog.NewTextHandler(&logged, nil)), promclient.NewRegistry()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(logged.String(), "timeout is above the interval"); got != want {
+			t.Errorf("timeout %v: %s", timeout, logged.String())
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"kinglet/inputs"
 	"kinglet/inputs/scrape"
 )
 
@@ -139,6 +140,9 @@ func (p *place) times(before, after map[string]string) error {
 			return fmt.Errorf("target_relabel_configs: %s = %q: want a duration such as 15s or 500ms", t.label, after[t.label])
 		}
 		*t.to = time.Duration(d)
+	}
+	if err := inputs.CheckInterval(p.interval); err != nil {
+		return fmt.Errorf("target_relabel_configs: %w", err)
 	}
 	p.timeout = min(p.timeout, p.interval)
 	return nil

@@ -23,7 +23,7 @@ func TestUpdateWhileRunning(t *testing.T) {
 	}))
 	defer server.Close()
 	cfg := DefaultConfig()
-	cfg.Interval, cfg.Timeout = unit.Duration{Duration: 20 * time.Millisecond}, unit.Duration{Duration: 20 * time.Millisecond}
+	cfg.Interval, cfg.Timeout = unit.Duration{Duration: 100 * time.Millisecond}, unit.Duration{Duration: 100 * time.Millisecond}
 	cfg.URLs = []string{server.URL + "/a"}
 	in, out := newInput(t, testSettings(), cfg), &collector{}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -23,6 +24,11 @@ func parseURL(raw string) (*url.URL, error) {
 		return nil, errors.New("has no scheme: want http://HOST:PORT/PATH or https://HOST:PORT/PATH")
 	case u.Hostname() == "":
 		return nil, errors.New("has no host: want http://HOST:PORT/PATH or https://HOST:PORT/PATH")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("has port %s: want 1 to 65535", port)
+		}
 	}
 	if u.Path == "" {
 		u.Path = "/metrics"

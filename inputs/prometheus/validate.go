@@ -14,6 +14,7 @@ import (
 	"kinglet/conf/httpclient"
 	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
+	"kinglet/inputs"
 	"kinglet/inputs/promtext"
 	"kinglet/inputs/scrape"
 )
@@ -51,17 +52,36 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("urls[%d]: %w", i, err))
 		}
 	}
+	faults = append(faults, c.checkLabels()...)
 	faults = append(faults, c.checkNumbers()...)
 	faults = append(faults, c.checkWords()...)
 	_, err := httpclient.New(c.client())
 	return errors.Join(append(faults, err)...)
 }
 
+// checkLabels looks at the names of labels that the instance gives.
+func (c Config) checkLabels() []error {
+	anyName := c.NameValidation == namesUTF8
+	faults := inputs.CheckLabels("labels", c.Labels, anyName)
+	if c.URLLabelKey != "" && c.URLLabelKey != "-" {
+		if err := inputs.CheckLabelName(c.URLLabelKey, anyName); err != nil {
+			faults = append(faults, fmt.Errorf("url_label_key: %w", err))
+		}
+	}
+	return append(faults, inputs.CheckLabels("url_label_pair", c.URLLabelPair, anyName)...)
+}
+
 // checkNumbers looks at everything that has a range.
 func (c Config) checkNumbers() []error {
 	var faults []error
-	if c.Interval.Duration < 0 {
-		faults = append(faults, fmt.Errorf("interval = %v: want more than 0, or 0 for the one above", c.Interval))
+	if d := c.Interval.Duration; d != 0 {
+		if err := inputs.CheckInterval(d); err != nil {
+			faults = append(faults, fmt.Errorf("%w, or 0 for the one above", err))
+		}
+	}
+	shortest := max(c.Interval.Duration, inputs.MinInterval)
+	if most := int64(inputs.MaxInterval / shortest); most > 0 && int64(c.IntervalTimes) > most {
+		faults = append(faults, fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", c.IntervalTimes, most))
 	}
 	if c.Timeout.Duration <= 0 {
 		faults = append(faults, fmt.Errorf("timeout = %v: want more than 0", c.Timeout))
@@ -83,6 +103,33 @@ func (c Config) checkNumbers() []error {
 		}
 	}
 	return faults
+}
+
+// Doubts lists what is taken otherwise than it is written, each under its TOML
+// key. Validate lets it pass, as Categraf does.
+func (c Config) Doubts() []error {
+	var doubts []error
+	if c.IntervalTimes < 0 {
+		doubts = append(doubts, fmt.Errorf("interval_times = %d: want 1 or more; 1 is taken", c.IntervalTimes))
+	}
+	if c.NameValidation == namesUTF8 {
+		return doubts
+	}
+	for _, under := range []struct {
+		key   string
+		names []string
+	}{
+		{"labels", slices.Sorted(maps.Keys(c.Labels))},
+		{"url_label_key", []string{c.URLLabelKey}},
+		{"url_label_pair", slices.Sorted(maps.Keys(c.URLLabelPair))},
+	} {
+		for _, name := range under.names {
+			if sent := inputs.Sent(name); sent != name && name != "-" && c.Labels[name] != "-" {
+				doubts = append(doubts, fmt.Errorf("%s: label %q is sent as %s: want letters, digits and _", under.key, name, sent))
+			}
+		}
+	}
+	return doubts
 }
 
 // checkWords looks at what can be one of a few words only.

@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,6 +27,24 @@ func TestConfigValidate(t *testing.T) {
 			"urls[0]: is no URL: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
 		{"a URL without host", func(c *Config) { c.URLs = []string{"http:///metrics"} },
 			"urls[0]: has no host: want http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
+		{"a URL with a port that is none", func(c *Config) { c.URLs = []string{"http://a:99999/", "http://a:0/"} },
+			"urls[0]: has port 99999: want 1 to 65535\nurls[1]: has port 0: want 1 to 65535"},
+		{"reserved label names, wherever they stand", func(c *Config) {
+			c.Labels, c.URLLabelKey, c.URLLabelPair = map[string]string{"__name__": "x"}, "__name__", map[string]string{"__name__": "x"}
+		}, `labels: label name "__name__": want one that does not begin with __, which is reserved` + "\n" +
+			`url_label_key: label name "__name__": want one that does not begin with __, which is reserved` + "\n" +
+			`url_label_pair: label name "__name__": want one that does not begin with __, which is reserved`},
+		{"a label name that remote write 1.0 cannot carry", func(c *Config) { c.Labels = map[string]string{"é": "x"} },
+			`labels: label name "é": want letters, digits and _, not a digit first`},
+		{"any label name, where the instance allows it", func(c *Config) {
+			c.NameValidation, c.Labels = "utf8", map[string]string{"é": "x"}
+		}, ""},
+		{"an interval that is too short", func(c *Config) { c.Interval = unit.Duration{Duration: 1} },
+			"interval = 1ns: want 100ms to 24h, or 0 for the one above"},
+		{"an interval_times that overflows", func(c *Config) { c.IntervalTimes = math.MaxInt64 },
+			"interval_times = 9223372036854775807: want at most 864000, so that the interval is at most 24h"},
+		{"an interval_times beyond a day", func(c *Config) { c.Interval, c.IntervalTimes = unit.Seconds(3600), 25 },
+			"interval_times = 25: want at most 24, so that the interval is at most 24h"},
 		{"odd headers", func(c *Config) { c.Headers = []string{"X-A"} }, "headers has 1 entries: want pairs of name and value"},
 		{"a bad glob", func(c *Config) { c.MetricsPass = []string{"[a*"} },
 			`metrics_pass: "[a*" is no glob pattern: ` + globFault(t, "[a*")},

@@ -62,10 +62,13 @@ type Labeler struct {
 	global   []kinglet.Label // sorted
 }
 
-// NewLabeler makes a Labeler.
+// NewLabeler makes a Labeler. Configured labels that no series can have, which
+// the inputs refuse, are left out: a name that is empty or the metric name's.
 func NewLabeler(cfg LabelConfig) *Labeler {
-	l := &Labeler{cfg: cfg, global: sortedLabels(cfg.Global)}
-	for _, label := range sortedLabels(cfg.Instance) {
+	cfg.Target = usable(slices.Clone(cfg.Target))
+	cfg.Hostname = validText(cfg.Hostname)
+	l := &Labeler{cfg: cfg, global: usable(sortedLabels(cfg.Global))}
+	for _, label := range usable(sortedLabels(cfg.Instance)) {
 		if label.Value == "-" {
 			l.deleted = append(l.deleted, label.Name)
 			continue
@@ -74,6 +77,22 @@ func NewLabeler(cfg LabelConfig) *Labeler {
 	}
 	return l
 }
+
+// usable takes out of labels, in place, what no series can have, and what is
+// there twice; values are made UTF-8.
+func usable(labels []kinglet.Label) []kinglet.Label {
+	kept := labels[:0]
+	for _, label := range labels {
+		label.Name, label.Value = validText(label.Name), validText(label.Value)
+		if label.Name != "" && label.Name != kinglet.MetricNameLabel && indexOf(kept, label.Name) < 0 {
+			kept = append(kept, label)
+		}
+	}
+	return kept
+}
+
+// validText is s with every byte that is no UTF-8 replaced, which a URL may bring.
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // family is what a page said of the metric family that a series belongs to.
 type family struct {

@@ -212,3 +212,21 @@ func TestEnumsReplaceValues(t *testing.T) {
 		}
 	}
 }
+
+func TestLabelsThatNoSeriesCanHaveReachNoShape(t *testing.T) {
+	bad := map[string]string{"__name__": "x", "": "x", "a": "\xff", "__tmp": "x"}
+	for _, anyName := range []bool{false, true} {
+		cfg := testPage(1000)
+		cfg.Labels = NewLabeler(LabelConfig{
+			Target: pairs("__name__", "x", "", "x", "b", "\xff", "b", "2"), Instance: bad, Global: bad, Hostname: "h\xff", AnyName: anyName,
+		})
+		rows, _, err := read(newLayout(cfg, nil), "m 1\n", 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{`{__name__="m",a="�",agent_hostname="h�",b="�"} 1 @0`}
+		if diff := cmp.Diff(want, rowLines(t, rows)); diff != "" {
+			t.Errorf("any name %v: %s", anyName, diff)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func normalize(labels []kinglet.Label, anyName bool) []kinglet.Label {
 		odd = odd || !isPlain(labels[i].Name, false)
 	}
 	slices.SortStableFunc(labels, byName)
+	labels = slices.CompactFunc(labels, sameName)
 	if !odd {
 		return labels
 	}
@@ -67,6 +68,10 @@ func normalize(labels []kinglet.Label, anyName bool) []kinglet.Label {
 		return strings.HasPrefix(l.Name, "__") && l.Name != kinglet.MetricNameLabel
 	})
 }
+
+// sameName: of several labels with one name the first stays. The steps before
+// leave no such labels; a shape takes none.
+func sameName(a, b kinglet.Label) bool { return a.Name == b.Name }
 
 // isPlain reports whether a name is as remote write 1.0 wants it (RW-31). A
 // metric name may hold colons.

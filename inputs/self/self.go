@@ -34,10 +34,13 @@ func DefaultConfig() Config { return Config{} }
 
 // Validate reports every fault at once, each under its TOML key.
 func (c Config) Validate() error {
-	if c.Interval.Duration < 0 {
-		return fmt.Errorf("interval = %v: want more than 0, or 0 for that of [global]", c.Interval)
+	faults := inputs.CheckLabels("labels", c.Labels, false)
+	if d := c.Interval.Duration; d != 0 {
+		if err := inputs.CheckInterval(d); err != nil {
+			faults = append(faults, fmt.Errorf("%w, or 0 for that of [global]", err))
+		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // Input sends what a registry gathers.

@@ -99,7 +99,7 @@ func TestConfigValidate(t *testing.T) {
 		t.Error(err)
 	}
 	cfg.Interval = unit.Seconds(-1)
-	if err := cfg.Validate(); err == nil || err.Error() != "interval = -1s: want more than 0, or 0 for that of [global]" {
+	if err := cfg.Validate(); err == nil || err.Error() != "interval = -1s: want 100ms to 24h, or 0 for that of [global]" {
 		t.Errorf("got %v", err)
 	}
 }
