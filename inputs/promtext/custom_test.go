@@ -181,14 +181,11 @@ func TestANativeHistogramIsNotTurnedToo(t *testing.T) {
 }
 
 func TestCoarsenIsWhatPrometheusDoes(t *testing.T) { // RW-153
-	make := func() *kinglet.Histogram {
-		return &kinglet.Histogram{
-			Schema: 2, Count: 21, Sum: 5, ZeroThreshold: 0.001, ZeroCount: 1,
-			PositiveSpans: []kinglet.Span{{Offset: -3, Length: 4}, {Offset: 2, Length: 2}}, PositiveDeltas: []int64{1, 1, 1, 1, -3, 1},
-			NegativeSpans: []kinglet.Span{{Offset: 1, Length: 3}}, NegativeDeltas: []int64{2, 0, 1},
-		}
+	got := &kinglet.Histogram{
+		Schema: 2, Count: 21, Sum: 5, ZeroThreshold: 0.001, ZeroCount: 1,
+		PositiveSpans: []kinglet.Span{{Offset: -3, Length: 4}, {Offset: 2, Length: 2}}, PositiveDeltas: []int64{1, 1, 1, 1, -3, 1},
+		NegativeSpans: []kinglet.Span{{Offset: 1, Length: 3}}, NegativeDeltas: []int64{2, 0, 1},
 	}
-	got := make()
 	reference := &histogram.Histogram{Schema: 2}
 	for _, s := range got.PositiveSpans {
 		reference.PositiveSpans = append(reference.PositiveSpans, histogram.Span{Offset: s.Offset, Length: s.Length})

@@ -354,7 +354,7 @@ func TestGzipIsToldAndLeft(t *testing.T) {
 	}), []byte(getRequest))
 	defer c.CloseIdle()
 	head, body, err := get(t, c)
-	if err != nil || !head.Gzip || string(body) != "abc" {
+	if err != nil || !head.Gzip || body != "abc" {
 		t.Errorf("%+v, %q, %v", head, body, err)
 	}
 }
