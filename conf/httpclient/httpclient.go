@@ -217,7 +217,7 @@ func (c *Client) current() (*http.Client, error) {
 	}
 	c.stamps = stamps
 	c.http = &http.Client{
-		Transport: &http.Transport{
+		Transport: transport{&http.Transport{
 			Proxy:                  c.proxy,
 			DialContext:            (&net.Dialer{Timeout: c.cfg.DialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:        tlsConfig,
@@ -227,7 +227,7 @@ func (c *Client) current() (*http.Client, error) {
 			IdleConnTimeout:        5 * time.Minute, // longer than most intervals
 			MaxResponseHeaderBytes: 256 << 10,
 			ForceAttemptHTTP2:      c.cfg.HTTP2,
-		},
+		}},
 		CheckRedirect: c.checkRedirect,
 	}
 	return c.http, nil

@@ -145,7 +145,7 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 	late := func() bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 	resp, err := f.target.Client.Do(f.req.Clone(ctx))
 	if err != nil {
-		return 0, f.explain(late(), err, "waiting for the answer")
+		return 0, f.explain(late(), err, waiting)
 	}
 	defer resp.Body.Close()
 	gzipped := strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip")
@@ -262,16 +262,29 @@ func badStatus(status int, body io.Reader) error {
 	return &StatusError{Code: status, Body: strings.ToValidUTF8(line, "?")}
 }
 
+// waiting is what a scrape does before the first byte of an answer.
+const waiting = "waiting for the answer"
+
 // explain says when in a scrape a timeout struck.
 func (f *fetcher) explain(late bool, err error, doing string) error {
 	if err != nil && late {
 		return &TimeoutError{After: f.target.Timeout, Doing: doing}
+	}
+	if doing == waiting && errors.Is(err, io.EOF) {
+		return &noAnswerError{err}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s: the target closed the connection too early: %w", doing, err)
 	}
 	return err
 }
+
+// noAnswerError is a connection that ended before the first byte of an answer.
+type noAnswerError struct{ err error }
+
+func (e *noAnswerError) Error() string { return "the target closed the connection without an answer" }
+
+func (e *noAnswerError) Unwrap() error { return e.err }
 
 // A TimeoutError says what a scrape was doing when its time was over.
 type TimeoutError struct {

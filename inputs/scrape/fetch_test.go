@@ -1,11 +1,13 @@
 package scrape
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -371,4 +373,61 @@ func sameLines(a, b []string) bool {
 		}
 	}
 	return true
+}
+
+// answerRaw sends bytes to everyone who connects and sends a request, and then
+// waits for the other side if it is to, else closes the connection.
+func answerRaw(t *testing.T, answer string, waits bool) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+					return
+				}
+				io.WriteString(conn, answer)
+				if waits {
+					io.Copy(io.Discard, conn)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	return "http://" + listener.Addr().String() + "/metrics"
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		waits        bool
+		want, reason string
+	}{
+		{"another protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", true,
+			"status 101 Switching Protocols: want an answer in HTTP; is this the right URL?", "status"},
+		{"nothing", "", false, "the target closed the connection without an answer", "connection"},
+	} {
+		for _, cfg := range []httpclient.Config{{}, {BearerToken: "not for the lean client"}} {
+			target := httpTarget(t, answerRaw(t, tt.answer, tt.waits), cfg)
+			target.Timeout = time.Minute
+			pager, err := newPager(&target, newWindows())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = pager.fetch(t.Context(), newLayout(target.Page, nil).begin(0))
+			pager.close()
+			if err == nil || err.Error() != tt.want || reasonOf(err) != tt.reason {
+				t.Errorf("%s: %v (%s)", tt.name, err, reasonOf(err))
+			}
+		}
+	}
 }

@@ -42,7 +42,7 @@ func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err 
 	defer f.lean.Discard()
 	head, err := f.lean.Get(ctx, deadline, *pooled)
 	if err != nil {
-		return 0, f.explain(timedOut(err), err, "waiting for the answer")
+		return 0, f.explain(timedOut(err), err, waiting)
 	}
 	if head.Status != http.StatusOK {
 		if head.Gzip {

@@ -124,6 +124,7 @@ func reasons() []reason {
 		{"timeout", is[*TimeoutError]},
 		{"timeout", func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 		{"status", is[*StatusError]},
+		{"status", is[*httpclient.SwitchingError]},
 		{"content_type", is[*ContentTypeError]},
 		{"parse", is[*promtext.SyntaxError]},
 		{sizeLimitName, limitIs(sizeLimitName)},

@@ -99,7 +99,7 @@ func (c *Client) try(ctx context.Context, deadline time.Time, buffer []byte) (He
 		}
 		m, err := c.conn.Read(buffer[n:HeadLimit])
 		if m == 0 && err != nil {
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) && n > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			err = fmt.Errorf("read the headers: %w", err)

@@ -141,8 +141,8 @@ func TestServerThatNeverAnswersIsAskedOnce(t *testing.T) {
 	asked := make(chan int, 10)
 	address := serve(t, func(connection, _ int) string { asked <- connection; return "" })
 	c := New(address, []byte(getRequest))
-	if _, _, err := get(t, c); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("error %v, want an unexpected end", err)
+	if _, _, err := get(t, c); !errors.Is(err, io.EOF) {
+		t.Errorf("error %v, want the end", err)
 	}
 	if len(asked) != 1 {
 		t.Errorf("asked %d times, want once: the connection was new", len(asked))
