@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
 		if len(cfg.URLs) == 0 {
 			continue
 		}
-		made, err := in.instance(cfg, settings, clients)
+		made, err := in.contained(cfg, settings, clients)
 		if err != nil {
 			return fmt.Errorf("instance %d: %w", i+1, err)
 		}
@@ -105,6 +106,18 @@ func (in *Input) close() {
 	for _, client := range in.clients {
 		client.Close()
 	}
+}
+
+// contained is instance, but for a panic, which is a bug that must not end a
+// program that runs: it is a fault of this instance.
+func (in *Input) contained(cfg Config, settings inputs.Settings, clients map[string]*httpclient.Client) (made []scrape.Target, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.log.Error("a configuration made kinglet fail", "panic", p, "stack", string(debug.Stack()))
+			made, err = nil, fmt.Errorf("kinglet failed on this configuration (%v): please report it", p)
+		}
+	}()
+	return in.instance(cfg, settings, clients)
 }
 
 // instance makes the targets of one [[instances]] table.

@@ -32,8 +32,17 @@ type loop struct {
 }
 
 // use makes the loop scrape t from now on. The series of the target before it
-// end only if t does not bring them again.
+// end only if t does not bring them again. A panic makes t a target whose every
+// scrape fails with it.
 func (l *loop) use(t *Target) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.close()
+			l.target, l.layout, l.own, l.ownSent, l.pager = t, newLayout(t.Page, nil), ownShape{}, false, nil
+			l.refused = &panicError{p, debug.Stack()}
+			l.status.reset(l.m.input, t)
+		}
+	}()
 	made := t.own()
 	next := newLayout(t.Page, made)
 	if l.layout != nil {
@@ -58,6 +67,46 @@ func (l *loop) close() {
 	}
 }
 
+// live is the loop's goroutine. It ends when ctx does or when the target has
+// left. After a panic outside of the reading of a page, which is contained
+// there, the loop starts anew an interval later: one target never ends the
+// program.
+func (l *loop) live(ctx context.Context, out kinglet.Sink) {
+	defer func() { l.close() }()
+	for !l.survived(ctx, out) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(l.target.Interval, time.Second)):
+		}
+	}
+}
+
+// survived runs the loop and reports whether it came to its end.
+func (l *loop) survived(ctx context.Context, out kinglet.Sink) (over bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.layout = newLayout(l.target.Page, nil) // the other may be half made
+			a := attempt{err: &panicError{p, debug.Stack()}}
+			l.finished(time.Now(), 0, &a)
+		}
+	}()
+	l.run(ctx, out)
+	return true
+}
+
+// once is a single scrape, now. A panic is the target's error.
+func (l *loop) once(ctx context.Context, out kinglet.Sink) (down, lost error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a := attempt{err: &panicError{p, debug.Stack()}}
+			l.finished(time.Now(), 0, &a)
+			down = a.err
+		}
+	}()
+	return l.scrape(ctx, out, time.Now())
+}
+
 // run scrapes at the target's own phase until ctx ends or the target has left.
 func (l *loop) run(ctx context.Context, out kinglet.Sink) {
 	now := time.Now()
@@ -65,7 +114,6 @@ func (l *loop) run(ctx context.Context, out kinglet.Sink) {
 	first := true
 	timer := time.NewTimer(time.Until(planned))
 	defer timer.Stop()
-	defer func() { l.close() }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,7 +127,7 @@ func (l *loop) run(ctx context.Context, out kinglet.Sink) {
 			}
 			planned = nextTick(time.Now(), l.target)
 		case <-timer.C:
-			_ = l.scrape(ctx, out, planned) // counted and shown by finished
+			_, _ = l.scrape(ctx, out, planned) // counted and shown by finished; a push fails when ctx ends
 			planned = l.following(planned, first)
 			first = false
 		}
@@ -180,10 +228,11 @@ func (l *loop) timestamp(t time.Time) int64 {
 	return ms
 }
 
-// scrape does one scrape and pushes its rows. If it starts as planned, or
+// scrape does one scrape and pushes its rows. It returns what was wrong with the
+// target, and whether the rows could not be pushed. If it starts as planned, or
 // within min(2 ms, 1 % of the interval) of that, its timestamp is the planned
 // time, so that timestamps are evenly spaced (RW-157).
-func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) (err error) {
+func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) (down, lost error) {
 	start := time.Now()
 	stamp := start
 	if late := start.Sub(planned); late >= 0 && late <= min(2*time.Millisecond, l.target.Interval/100) {
@@ -192,7 +241,7 @@ func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) 
 	timeMs := l.timestamp(stamp)
 	a := l.attempt(ctx, timeMs)
 	if ctx.Err() != nil {
-		return ctx.Err() // a stop: neither samples nor markers (RW-49)
+		return nil, ctx.Err() // a stop: neither samples nor markers (RW-49)
 	}
 	took := time.Since(start)
 	if l.own.shape != nil {
@@ -202,10 +251,10 @@ func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) 
 	l.finished(start, took, &a)
 	if len(a.rows) > 0 {
 		if err := out.Push(ctx, a.rows...); err != nil {
-			return err
+			return a.err, err
 		}
 	}
-	return a.err
+	return a.err, nil
 }
 
 // attempt is what one scrape came to.
@@ -256,7 +305,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	if a.err == nil {
 		return a
 	}
-	if _, broken := a.err.(*panicError); broken { //nolint:errorlint // made by read, never wrapped
+	if _, broken := a.err.(*panicError); broken && l.refused == nil { //nolint:errorlint // made by read, never wrapped
 		fresh := newLayout(l.target.Page, l.target.own())
 		fresh.adopt(l.layout)
 		l.layout = fresh
@@ -322,7 +371,7 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 		return
 	}
 	if broken, ok := a.err.(*panicError); ok { //nolint:errorlint // made by read, never wrapped
-		log.Error("a page made kinglet fail", "panic", broken.value, "stack", string(broken.stack))
+		log.Error("a target made kinglet fail", "panic", broken.value, "stack", string(broken.stack))
 	}
 	l.m.countTargets()
 }

@@ -319,3 +319,67 @@ func TestSeriesAddedCountsThoseOfThisScrape(t *testing.T) {
 		}
 	})
 }
+
+// panicky is a sink that fails on its first push in the worst way.
+type panicky struct {
+	collector
+	pushed bool
+}
+
+func (p *panicky) Push(ctx context.Context, rows ...*kinglet.Row) error {
+	if !p.pushed {
+		p.pushed = true
+		panic("scripted")
+	}
+	return p.collector.Push(ctx, rows...)
+}
+
+func TestAPanicInALoopCostsOneInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, out, s := newManager(t), &panicky{}, &script{pages: []string{"a 1\n"}}
+		m.Update([]Target{s.target("t")})
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { m.Run(ctx, out) })
+		after(time.Second)
+		if got := m.Targets()[0]; got.Up || got.Error != "kinglet failed on this target (scripted): please report it" {
+			t.Errorf("after the panic: %+v", got)
+		}
+		after(30 * time.Second)
+		if got := m.Targets()[0]; !got.Up || len(out.take()) < 2 {
+			t.Errorf("30 s later: %+v", got)
+		}
+		cancel()
+		run.Wait()
+		if n := testutil.ToFloat64(m.metrics.failures.WithLabelValues("test", "panic")); n != 1 {
+			t.Errorf("%v failures counted", n)
+		}
+	})
+}
+
+func TestAPanicWhileATargetIsTakenOverIsTheTargets(t *testing.T) {
+	m, s := newManager(t), &script{pages: []string{"a 1\n"}}
+	bad := s.target("bad")
+	bad.Page.Labels = nil // nothing can be labelled
+	m.Update([]Target{bad, s.target("t")})
+	out := &collector{}
+	if down, err := m.Once(t.Context(), out); down != 1 || err != nil {
+		t.Errorf("%d down, %v", down, err)
+	}
+	if got := m.Targets(); got[0].Up || !got[1].Up || !strings.HasPrefix(got[0].Error, "kinglet failed on this target (") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// full is a sink that takes nothing.
+type full struct{}
+
+func (full) Push(context.Context, ...*kinglet.Row) error { return errors.New("no space left") }
+
+func TestASinkThatFailsIsNoTargetThatIsDown(t *testing.T) {
+	m, s := newManager(t), &script{pages: []string{"a 1\n"}}
+	m.Update([]Target{s.target("t")})
+	if down, err := m.Once(t.Context(), full{}); down != 0 || err == nil || err.Error() != "no space left" {
+		t.Errorf("%d down, %v", down, err)
+	}
+}

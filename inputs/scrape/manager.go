@@ -1,12 +1,12 @@
 package scrape
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -114,7 +114,7 @@ func (m *Manager) forget(l *loop) bool {
 func (m *Manager) Run(ctx context.Context, out kinglet.Sink) error {
 	var loops sync.WaitGroup
 	m.mu.Lock()
-	m.start = func(l *loop) { loops.Go(func() { l.run(ctx, out) }) }
+	m.start = func(l *loop) { loops.Go(func() { l.live(ctx, out) }) }
 	for _, l := range m.loops {
 		m.start(l)
 	}
@@ -128,7 +128,8 @@ func (m *Manager) Run(ctx context.Context, out kinglet.Sink) error {
 }
 
 // Once scrapes every target one time, several at once, and returns how many
-// were down. It is not used together with Run.
+// were down. The error is the first that out had. It is not used together with
+// Run.
 func (m *Manager) Once(ctx context.Context, out kinglet.Sink) (down int, err error) {
 	const atOnce = 16
 	var (
@@ -140,16 +141,19 @@ func (m *Manager) Once(ctx context.Context, out kinglet.Sink) (down int, err err
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			scrapeErr := l.scrape(ctx, out, time.Now())
+			failed, lost := l.once(ctx, out)
 			mu.Lock()
 			defer mu.Unlock()
-			if scrapeErr != nil {
+			if failed != nil {
 				down++
+			}
+			if err == nil {
+				err = lost
 			}
 		})
 	}
 	wait.Wait()
-	return down, ctx.Err()
+	return down, cmp.Or(ctx.Err(), err)
 }
 
 // Targets tells how the targets are doing, in the order of their URLs. Those

@@ -82,14 +82,14 @@ func (s *status) finish(start time.Time, took time.Duration, samples int, err er
 	return wentUp, downFor
 }
 
-// A panicError is a bug that a page brought to light.
+// A panicError is a bug that a target brought to light.
 type panicError struct {
 	value any
 	stack []byte
 }
 
 func (e *panicError) Error() string {
-	return fmt.Sprintf("kinglet failed on this page (%v): please report it", e.value)
+	return fmt.Sprintf("kinglet failed on this target (%v): please report it", e.value)
 }
 
 // errTargetLimit is the fault of every target of an input that has too many.
