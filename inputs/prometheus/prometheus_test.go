@@ -78,7 +78,7 @@ func describe(labels []kinglet.Label, value float64) string {
 	return fmt.Sprintf("%s{%s} %v", name, strings.Join(pairs, ","), value)
 }
 
-func serve(t *testing.T, page string) *httptest.Server {
+func serve(t testing.TB, page string) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")

@@ -95,8 +95,9 @@ func (l *loop) survived(ctx context.Context, out kinglet.Sink) (over bool) {
 	return true
 }
 
-// once is a single scrape, now. A panic is the target's error.
+// once is a single scrape, now, and the last. A panic is the target's error.
 func (l *loop) once(ctx context.Context, out kinglet.Sink) (down, lost error) {
+	defer l.close()
 	defer func() {
 		if p := recover(); p != nil {
 			a := attempt{err: &panicError{p, debug.Stack()}}
