@@ -71,36 +71,49 @@ const restartEvery = 32
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
 func NewShape(series []Series) *Shape {
-	s := &Shape{columns: len(series), restarts: make([]uint32, 0, (len(series)+restartEvery-1)/restartEvery)}
+	s := newShape(len(series))
 	var before, now []byte
 	for i := range series {
 		checkFinal(series[i].Labels)
 		now = AppendEncodedLabels(now[:0], series[i].Labels)
-		if i%restartEvery == 0 {
-			s.restarts = append(s.restarts, uint32(len(s.packed)))
-			before = before[:0]
-		}
-		s.packed = appendDifference(s.packed, before, now)
+		s.put(i, before, now, series[i].Kind, series[i].Meta)
 		before, now = now, before
-		if series[i].Kind != KindFloat {
-			if s.kinds == nil {
-				s.kinds = make([]Kind, len(series))
-			}
-			s.kinds[i] = series[i].Kind
-		}
-		if series[i].Meta != nil {
-			if s.metas == nil {
-				s.metas = make([]*Meta, len(series))
-			}
-			s.metas[i] = series[i].Meta
-		}
 	}
 	s.packed = slices.Clip(s.packed)
 	return s
 }
 
+func newShape(columns int) *Shape {
+	return &Shape{columns: columns, restarts: make([]uint32, 0, (columns+restartEvery-1)/restartEvery)}
+}
+
+// put adds column i, whose label set is now, behind one whose label set is
+// before.
+func (s *Shape) put(i int, before, now []byte, kind Kind, meta *Meta) {
+	if i%restartEvery == 0 {
+		s.restarts = append(s.restarts, uint32(len(s.packed)))
+		before = nil
+	}
+	s.packed = appendDifference(s.packed, before, now)
+	if kind != KindFloat {
+		if s.kinds == nil {
+			s.kinds = make([]Kind, s.columns)
+		}
+		s.kinds[i] = kind
+	}
+	if meta != nil {
+		if s.metas == nil {
+			s.metas = make([]*Meta, s.columns)
+		}
+		s.metas[i] = meta
+	}
+}
+
 // Len is the number of columns.
 func (s *Shape) Len() int { return s.columns }
+
+// LabelBytes is the memory that the label sets take, in bytes.
+func (s *Shape) LabelBytes() int { return len(s.packed) + 4*len(s.restarts) }
 
 // Kind says what column i holds.
 func (s *Shape) Kind(i int) Kind {
@@ -209,13 +222,20 @@ func AppendEncodedLabels(dst []byte, labels []Label) []byte {
 // anything else: such bytes never come from outside.
 func AppendDecodedLabels(dst []Label, encoded []byte) []Label {
 	for len(encoded) > 0 {
-		var label, name, value []byte
-		label, encoded = cutField(encoded, tagLabels)
-		name, label = cutField(label, tagName)
-		value, _ = cutField(label, tagValue)
+		var name, value []byte
+		name, value, encoded = CutLabel(encoded)
 		dst = append(dst, Label{Name: string(name), Value: string(value)})
 	}
 	return dst
+}
+
+// CutLabel takes the first label off what AppendEncodedLabels wrote. It panics
+// on anything else.
+func CutLabel(encoded []byte) (name, value, rest []byte) {
+	label, rest := cutField(encoded, tagLabels)
+	name, label = cutField(label, tagName)
+	value, _ = cutField(label, tagValue)
+	return name, value, rest
 }
 
 // cutField takes the length-delimited field with that tag off the front of b.

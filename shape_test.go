@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/prometheus/prompb"
 )
 
@@ -106,5 +107,32 @@ func TestSamplesAreTheColumnsThatAreNotAbsent(t *testing.T) {
 	}
 	if !IsStale(Stale()) || IsStale(NaN()) || !IsAbsent(Absent()) || IsAbsent(Stale()) {
 		t.Error("the bit patterns are not told apart")
+	}
+}
+
+func TestAShapeOfEncodedLabelsIsTheSame(t *testing.T) {
+	for _, n := range []int{0, 1, 500} {
+		series := someSeries(n)
+		encoded := make([]EncodedSeries, n)
+		for i, s := range series {
+			encoded[i] = EncodedSeries{AppendEncodedLabels(nil, s.Labels), s.Kind, s.Meta}
+		}
+		want, got := NewShape(series), NewShapeFromEncoded(encoded)
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(Shape{}), cmpopts.IgnoreFields(Shape{}, "attached"), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%d series: %s", n, d)
+		}
+	}
+}
+
+func TestAShapeRefusesEncodedLabelsThatAreNotFinal(t *testing.T) {
+	for _, labels := range [][]Label{{{"a", ""}}, {{"", "a"}}, {{"b", "1"}, {"a", "1"}}, {{"a", "1"}, {"a", "2"}}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%v was taken", labels)
+				}
+			}()
+			NewShapeFromEncoded([]EncodedSeries{{Labels: AppendEncodedLabels(nil, labels)}})
+		}()
 	}
 }

@@ -1,0 +1,44 @@
+package kinglet
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// EncodedSeries is a Series whose final labels were encoded with
+// AppendEncodedLabels. The bytes stay the owner's and are read only.
+type EncodedSeries struct {
+	Labels []byte
+	Kind   Kind
+	Meta   *Meta
+}
+
+// NewShapeFromEncoded is NewShape for labels that are encoded already. It keeps
+// none of the bytes.
+func NewShapeFromEncoded(series []EncodedSeries) *Shape {
+	s := newShape(len(series))
+	var before []byte
+	for i := range series {
+		now := series[i].Labels
+		checkFinalEncoded(now)
+		s.put(i, before, now, series[i].Kind, series[i].Meta)
+		before = now
+	}
+	s.packed = bytes.Clone(s.packed)
+	return s
+}
+
+// checkFinalEncoded is checkFinal for encoded labels.
+func checkFinalEncoded(labels []byte) {
+	var last []byte
+	for len(labels) > 0 {
+		name, value, rest := CutLabel(labels)
+		if len(name) == 0 || len(value) == 0 {
+			panic(fmt.Sprintf("kinglet: label %q has an empty name or value", name))
+		}
+		if last != nil && bytes.Compare(last, name) >= 0 {
+			panic(fmt.Sprintf("kinglet: label %q does not sort after %q", name, last))
+		}
+		last, labels = name, rest
+	}
+}
