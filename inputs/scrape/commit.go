@@ -13,12 +13,6 @@ import (
 // stale markers in this row and is remade without them for the next.
 const smallParts = 4
 
-// column is one series on its way into a new shape.
-type column struct {
-	kinglet.Series
-	old int32 // its number before: of the layout, or after those of it, of walk.fresh
-}
-
 // commit turns a page that was read to its end into rows and makes the layout
 // that of this page.
 func (w *walk) commit() []*kinglet.Row {
@@ -93,7 +87,7 @@ func (w *walk) otherKindLives(p part, column int32) bool {
 		}
 		other = kinglet.KindHistogram
 	}
-	c, ok := w.setIndex().find(w.l.setHash(p.shape.AppendLabels(nil, i), other))
+	c, ok := w.setIndex().find(w.l.setHash(p.shape.EncodedLabels(i), other))
 	return ok && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
 }
 
@@ -202,13 +196,13 @@ func (r *reshape) add(columns []column, rows *[]*kinglet.Row) {
 		return
 	}
 	w := r.w
-	series := make([]kinglet.Series, len(columns))
+	series := make([]kinglet.EncodedSeries, len(columns))
 	for i, c := range columns {
-		series[i] = c.Series
+		series[i] = c.EncodedSeries
 		r.remap[c.old] = r.total + int32(i)
 		r.sets = append(r.sets, w.setOf(c.old))
 	}
-	p := part{kinglet.NewShape(series), r.total, r.total + int32(len(columns))}
+	p := part{kinglet.NewShapeFromEncoded(series), r.total, r.total + int32(len(columns))}
 	w.shapesMade++
 	r.parts = append(r.parts, p)
 	r.total = p.to
@@ -274,13 +268,13 @@ func (r *reshape) patch() {
 // columnsOf lists the columns of a part that are not gone.
 func (w *walk) columnsOf(p part) []column {
 	columns := make([]column, 0, p.len())
-	for i := range p.len() {
+	for i, encoded := range p.shape.All() {
 		old := p.from + int32(i)
 		if w.gone[old] {
 			continue
 		}
 		columns = append(columns, column{
-			kinglet.Series{Labels: p.shape.AppendLabels(nil, i), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, old,
+			kinglet.EncodedSeries{Labels: w.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, old,
 		})
 	}
 	return columns
@@ -289,7 +283,7 @@ func (w *walk) columnsOf(p part) []column {
 func (w *walk) freshColumns() []column {
 	columns := make([]column, len(w.fresh))
 	for i, f := range w.fresh {
-		columns[i] = column{f.Series, int32(w.l.columns() + i)}
+		columns[i] = column{f.EncodedSeries, int32(w.l.columns() + i)}
 		columns[i].Meta = w.metaNow(f.Meta)
 	}
 	return columns
@@ -300,30 +294,6 @@ func (w *walk) setOf(old int32) uint64 {
 		return w.fresh[int(old)-n].set
 	}
 	return w.l.sets[old]
-}
-
-// byLabelsThenName orders series by their labels without the metric name, so
-// that equal label sets stand next to each other and compress well.
-func byLabelsThenName(a, b column) int {
-	x, y := a.Labels, b.Labels
-	for {
-		x, y = skipName(x), skipName(y)
-		if len(x) == 0 || len(y) == 0 {
-			break
-		}
-		if c := cmp.Or(cmp.Compare(x[0].Name, y[0].Name), cmp.Compare(x[0].Value, y[0].Value)); c != 0 {
-			return c
-		}
-		x, y = x[1:], y[1:]
-	}
-	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(nameOf(a.Labels), nameOf(b.Labels)))
-}
-
-func skipName(labels []kinglet.Label) []kinglet.Label {
-	if len(labels) > 0 && labels[0].Name == kinglet.MetricNameLabel {
-		return labels[1:]
-	}
-	return labels
 }
 
 func nameOf(labels []kinglet.Label) string {

@@ -15,7 +15,7 @@ type source interface {
 
 // discovery is a series as a page exposes it.
 type discovery struct {
-	labels []kinglet.Label // the metric name among them; owned
+	labels []kinglet.Label // the metric name among them; the walk's scratch
 	meta   *kinglet.Meta   // as the page has it; nil if it says nothing of the family
 	kind   kinglet.Kind
 }
@@ -27,10 +27,11 @@ type textSource struct {
 }
 
 func (s *textSource) discover() (discovery, error) {
-	labels, err := promtext.ParseSeries(nil, s.series)
+	labels, err := promtext.ParseSeries(s.w.labels[:0], s.series)
 	if err != nil {
 		return discovery{}, err
 	}
+	s.w.labels = labels
 	return discovery{labels: labels, meta: s.w.familyOf(labels[0].Value)}, nil
 }
 
@@ -51,7 +52,8 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 	if err := l.cfg.checkLabels(made.labels); err != nil {
 		return 0, err
 	}
-	set := l.setHash(made.labels, d.kind)
+	w.encoded = kinglet.AppendEncodedLabels(w.encoded[:0], made.labels)
+	set := l.setHash(w.encoded, d.kind)
 	for _, own := range l.own {
 		if own == set {
 			return refOwn, nil
@@ -64,7 +66,7 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 		return refOver, nil
 	}
 	return w.addFresh(freshSeries{
-		Series: kinglet.Series{Labels: made.labels, Kind: d.kind, Meta: w.shared(d.meta)}, set: set, values: made.values,
+		kinglet.EncodedSeries{Labels: w.arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
 	}), nil
 }
 

@@ -92,7 +92,7 @@ func newLayout(cfg PageConfig, own []labeled) *layout {
 	l := &layout{cfg: cfg, seed: maphash.MakeSeed()}
 	for _, series := range own {
 		if series.labels != nil {
-			l.own = append(l.own, l.setHash(series.labels, kinglet.KindFloat))
+			l.own = append(l.own, l.setHash(kinglet.AppendEncodedLabels(nil, series.labels), kinglet.KindFloat))
 		}
 	}
 	return l
@@ -102,13 +102,8 @@ func newLayout(cfg PageConfig, own []labeled) *layout {
 func (l *layout) adopt(old *layout) {
 	l.orphans = append(l.orphans, old.orphans...)
 	if old.alive {
-		var labels []kinglet.Label
 		for _, p := range old.parts {
-			o := orphan{shape: p.shape, sets: make([]uint64, p.len())}
-			for i := range o.sets {
-				labels = p.shape.AppendLabels(labels[:0], i)
-				o.sets[i] = l.setHash(labels, p.shape.Kind(i)) // l's seed is another
-			}
+			o := orphan{shape: p.shape, sets: l.setsOf(p.shape)}
 			if old.timed != nil {
 				o.timed = old.timed[p.from:p.to]
 			}
@@ -120,22 +115,24 @@ func (l *layout) adopt(old *layout) {
 // adoptOwn makes the target's own series of before orphans. Those that are sent
 // on are not.
 func (l *layout) adoptOwn(old ownShape) {
-	o := orphan{shape: old.shape}
-	var labels []kinglet.Label
-	for i := range old.shape.Len() {
-		labels = old.shape.AppendLabels(labels[:0], i)
-		o.sets = append(o.sets, l.setHash(labels, kinglet.KindFloat))
+	l.orphans = append(l.orphans, orphan{shape: old.shape, sets: l.setsOf(old.shape)})
+}
+
+// setsOf are the hashes of a shape's columns.
+func (l *layout) setsOf(shape *kinglet.Shape) []uint64 {
+	sets := make([]uint64, 0, shape.Len())
+	for i, encoded := range shape.All() {
+		sets = append(sets, l.setHash(encoded, shape.Kind(i)))
 	}
-	l.orphans = append(l.orphans, o)
+	return sets
 }
 
 func (l *layout) columns() int { return len(l.sets) }
 
-// setHash tells label sets apart.
-func (l *layout) setHash(labels []kinglet.Label, kind kinglet.Kind) uint64 {
-	var stack [512]byte
-	encoded := kinglet.AppendEncodedLabels(stack[:0], labels)
-	return maphash.Bytes(l.seed, append(encoded, byte(kind)))
+// setHash tells label sets apart, which come encoded.
+func (l *layout) setHash(labels []byte, kind kinglet.Kind) uint64 {
+	// Spread, so that the kinds of one set do not lie side by side in an index.
+	return maphash.Bytes(l.seed, labels) + uint64(kind)*0x9e3779b97f4a7c15
 }
 
 // partOf is the part that holds a column.

@@ -20,6 +20,7 @@ type Manager struct {
 	log     *slog.Logger
 	metrics *metrics
 	windows *sync.Pool
+	shift   uint64 // of this host's phases
 
 	mu    sync.Mutex
 	loops map[string]*loop
@@ -34,7 +35,7 @@ func NewManager(input string, log *slog.Logger, reg prometheus.Registerer) (*Man
 		return nil, err
 	}
 	return &Manager{
-		input: input, log: log.With("input", input), metrics: m, windows: newWindows(), loops: map[string]*loop{},
+		input: input, log: log.With("input", input), metrics: m, windows: newWindows(), loops: map[string]*loop{}, shift: hostShift(),
 	}, nil
 }
 
@@ -49,6 +50,7 @@ func (m *Manager) Update(targets []Target) {
 	named := make(map[string]bool, len(targets))
 	for i := range targets {
 		t := &targets[i]
+		t.shift = m.shift
 		if named[t.Key] {
 			m.log.Warn("a target is configured twice, the second is left out", "target", shownURL(t.URL))
 			continue

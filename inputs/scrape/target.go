@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"kinglet"
@@ -48,6 +49,8 @@ type Target struct {
 	// Fallback is what a page is read as whose Content-Type is missing,
 	// unreadable or no format of metrics; "" fails the scrape (RW-114).
 	Fallback promtext.Protocol
+
+	shift uint64 // of the host, set by the Manager
 }
 
 // accept is the Accept header. Names come as they are: those that cannot be
@@ -59,11 +62,29 @@ func (t *Target) accept() string {
 	return promtext.Accept(t.Protocols, promtext.AllowUTF8)
 }
 
+// slots is the number of places in an interval at which targets are scraped.
+// Targets of one slot are scraped together: waking an idle process costs about
+// as much as reading a page of a few hundred series, so a node's targets share
+// wake-ups. The slots of each host are shifted, lest all hosts push at once.
+const slots = 16
+
 // offset is the target's place in the interval, the same after a restart.
 func (t *Target) offset() time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(t.Key))
-	return time.Duration(h.Sum64() % uint64(t.Interval))
+	width := max(uint64(t.Interval)/slots, 1)
+	return time.Duration((h.Sum64()%slots*width + t.shift%width) % uint64(t.Interval))
+}
+
+// hostShift is a number of this host's own.
+func hostShift() uint64 {
+	name, err := os.Hostname()
+	if err != nil {
+		return 0 // a shift is for the receiver's good, no more
+	}
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return h.Sum64()
 }
 
 // shownURL is the URL without credentials.

@@ -101,7 +101,7 @@ func (w *walk) place(column int32, timeMs int64) (int32, bool) {
 		return column, false
 	}
 	series, set := w.seriesOf(group[0])
-	twin := w.addFresh(freshSeries{Series: series, set: set, values: w.enumFor(group[0])})
+	twin := w.addFresh(freshSeries{series, set, w.enumFor(group[0])})
 	w.twins.add(twin, group[0])
 	return twin, true
 }
@@ -122,14 +122,14 @@ func (w *walk) resolve(timeMs int64) int64 {
 }
 
 // seriesOf is the series of a column with final labels, and their hash.
-func (w *walk) seriesOf(column int32) (kinglet.Series, uint64) {
+func (w *walk) seriesOf(column int32) (kinglet.EncodedSeries, uint64) {
 	if n := w.l.columns(); int(column) >= n {
 		f := w.fresh[int(column)-n]
-		return f.Series, f.set
+		return f.EncodedSeries, f.set
 	}
 	p := w.l.partOf(column)
 	i := int(column - p.from)
-	return kinglet.Series{Labels: p.shape.AppendLabels(nil, i), Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, w.l.sets[column]
+	return kinglet.EncodedSeries{Labels: p.shape.EncodedLabels(i), Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, w.l.sets[column]
 }
 
 // enumFor is the value map of a column, or nil.

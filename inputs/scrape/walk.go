@@ -68,6 +68,9 @@ type walk struct {
 	exemplars  []kinglet.Exemplar
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
+	arena      arena           // of the labels of fresh, and of columns that are remade
+	labels     []kinglet.Label // scratch of discover
+	encoded    []byte          // scratch of discovered
 	gone       []bool
 	held       []bool // by column: its sample must not be sent; nil = no page had timestamps
 	twins      twins
@@ -89,13 +92,6 @@ type walk struct {
 	scraped, dropped, refused, duplicates, ownTaken, badLines, badHistograms, overLimit, outOfOrder, shapesMade int
 
 	overBuckets int // buckets of the largest histogram that is beyond the limit
-}
-
-// freshSeries is a series that the layout does not have.
-type freshSeries struct {
-	kinglet.Series
-	set    uint64
-	values map[float64]float64
 }
 
 // begin starts to read a page whose scrape has that timestamp.
@@ -292,6 +288,11 @@ func (w *walk) find(hash uint64, size int) (e line, pos int, ok bool) {
 		if known[i].hash == hash && int(known[i].size) == size {
 			return known[i], i, true
 		}
+	}
+	if len(known) == 0 {
+		// The first page: what repeats is found by its label set, and the page
+		// is not held in memory by an index of its own.
+		return line{}, -1, false
 	}
 	if !w.lines.built() {
 		w.lines = newIndex(len(known) + 16)

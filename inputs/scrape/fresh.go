@@ -1,0 +1,85 @@
+package scrape
+
+import (
+	"bytes"
+	"cmp"
+
+	"kinglet"
+)
+
+// A first scrape, and each in which a page is another, finds series that the
+// layout does not have. Their labels are encoded at once, into a few pieces of
+// memory, because as strings they would be the largest part of the program for
+// as long as the page is read.
+
+// freshSeries is a series that the layout does not have. Its labels lie in the
+// walk's arena.
+type freshSeries struct {
+	kinglet.EncodedSeries
+	set    uint64
+	values map[float64]float64
+}
+
+// arena keeps byte strings until all of them are let go.
+type arena struct{ piece []byte }
+
+// Pieces are small while a page has only a few fresh series.
+const (
+	firstPiece = 1 << 10
+	largePiece = 64 << 10
+)
+
+// keep is a copy of b.
+func (a *arena) keep(b []byte) []byte {
+	if len(b) > cap(a.piece)-len(a.piece) {
+		size := min(max(2*cap(a.piece), firstPiece), largePiece)
+		a.piece = make([]byte, 0, max(size, len(b)))
+	}
+	from := len(a.piece)
+	a.piece = append(a.piece, b...)
+	return a.piece[from:len(a.piece):len(a.piece)]
+}
+
+// column is one series on its way into a new shape.
+type column struct {
+	kinglet.EncodedSeries
+	old int32 // its number before: of the layout, or after those of it, of walk.fresh
+}
+
+// byLabelsThenName orders series by their labels without the metric name, so
+// that equal label sets stand next to each other and compress well. The labels
+// are compared as they are encoded, short ones first.
+func byLabelsThenName(a, b column) int {
+	aName, aRest := cutMetricName(a.Labels)
+	bName, bRest := cutMetricName(b.Labels)
+	return cmp.Or(bytes.Compare(aRest, bRest), bytes.Compare(aName, bName))
+}
+
+// metricNameField is what an encoded label that is the metric name begins with,
+// behind its tag and length.
+const metricNameField = "\x0a\x08" + kinglet.MetricNameLabel
+
+// cutMetricName takes the metric name off the front of encoded labels, where it
+// is unless a label's name begins with a capital letter.
+func cutMetricName(labels []byte) (name, rest []byte) {
+	const tagAndLength = 2 // the length of a short label
+	if len(labels) < tagAndLength+len(metricNameField) {
+		return nil, labels
+	}
+	if labels[1] >= 0x80 {
+		return longMetricName(labels)
+	}
+	if string(labels[tagAndLength:tagAndLength+len(metricNameField)]) != metricNameField {
+		return nil, labels
+	}
+	end := tagAndLength + int(labels[1])
+	return labels[:end], labels[end:]
+}
+
+func longMetricName(labels []byte) (name, rest []byte) {
+	first, _, rest := kinglet.CutLabel(labels)
+	if string(first) != kinglet.MetricNameLabel {
+		return nil, labels
+	}
+	return labels[:len(labels)-len(rest)], rest
+}
