@@ -47,5 +47,6 @@ type Settings struct {
 	Interval   time.Duration     // between scrapes, where an input has none of its own
 	Precision  time.Duration     // timestamps are cut to it: 1ms, 1s or 1m
 	MaxColumns int               // most columns in one row; longer scrapes are pushed as several rows
+	MaxSeries  int               // most series that an input remembers, as memory of 1 KiB each; 0 = no bound
 	UserAgent  string            // "kinglet/VERSION"
 }

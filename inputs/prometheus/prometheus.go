@@ -75,6 +75,7 @@ func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
 		}
 		targets = append(targets, made...)
 	}
+	in.manager.LimitSeries(settings.MaxSeries)
 	in.manager.Update(targets)
 	for key, client := range in.clients {
 		if clients[key] != client {

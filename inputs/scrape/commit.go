@@ -34,6 +34,9 @@ func (w *walk) commit() []*kinglet.Row {
 		l.timed, l.newest = w.timedNow(nil), w.newestNow(nil)
 		l.twins, l.sentMs = w.twins, w.timeMs
 		w.keepLines(nil)
+		if l.taken > 0 {
+			l.settle()
+		}
 		return rows
 	}
 	dirty := w.endVanished(wasAlive)
@@ -157,6 +160,7 @@ func (r *reshape) run(rows []*kinglet.Row, dirty []bool) []*kinglet.Row {
 	w.keepLines(r.remap)
 	l.parts, l.sets, l.timed = r.parts, r.sets, timed
 	l.newest, l.sentMs = sent, w.timeMs
+	l.settle()
 	return rows
 }
 

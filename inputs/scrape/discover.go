@@ -65,6 +65,9 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 	if limit := l.cfg.SampleLimit; limit > 0 && w.filled+len(w.fresh) >= limit {
 		return refOver, nil
 	}
+	if err := l.chargeSeries(len(w.encoded)); err != nil {
+		return 0, err
+	}
 	return w.addFresh(freshSeries{
 		kinglet.EncodedSeries{Labels: w.arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
 	}), nil

@@ -60,12 +60,28 @@ func (w *walk) familyOf(name string) *kinglet.Meta {
 // only with the next one that comes, because some exporters have one every time.
 func (w *walk) settleFamilies() {
 	families := w.l.families
+	if len(families) == w.families {
+		return
+	}
+	type comment struct {
+		name string
+		kind promtext.Kind
+	}
+	known, last := map[string][]int32{}, map[comment]int{} // of each the last one on the page counts
+	for j := range families[:w.families] {
+		known[families[j].name] = append(known[families[j].name], int32(j))
+	}
+	for i, fresh := range families[w.families:] {
+		last[comment{fresh.name, fresh.comment}] = w.families + i
+	}
 	for i := w.families; i < len(families); i++ {
 		fresh := &families[i]
-		for j := range families[:w.families] {
+		if last[comment{fresh.name, fresh.comment}] != i {
+			continue
+		}
+		for _, j := range known[fresh.name] {
 			old := &families[j]
 			switch {
-			case old.name != fresh.name:
 			case fresh.comment == promtext.Help && old.help != fresh.help:
 				old.help, old.meta = fresh.help, nil
 			case fresh.comment == promtext.Type && old.kind != fresh.kind && (old.comment == promtext.Type || old.kind != kinglet.TypeUnknown):

@@ -30,6 +30,7 @@ const (
 	sizeLimitName   = "body_size_limit"
 	sampleLimitName = "sample_limit"
 	bucketLimitName = "native_histogram_bucket_limit"
+	memoryLimitName = "memory_limit"
 )
 
 // A StatusError says that a target answered with another status than 200.
@@ -244,7 +245,7 @@ func readText(body io.Reader, window []byte, w *walk) error {
 // readWhole reads a page of a format that is not read line by line.
 func readWhole(body io.Reader, w *walk, format promtext.Format) error {
 	page := bytes.NewBuffer(make([]byte, 0, w.l.wholeBytes+bytes.MinRead))
-	_, err := page.ReadFrom(body)
+	_, err := page.ReadFrom(chargedReader{body, w.l})
 	if err != nil || page.Len() == 0 { // an empty page is one of any format
 		return err
 	}

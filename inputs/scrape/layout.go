@@ -36,6 +36,10 @@ type layout struct {
 	// alive says that the last scrape was good, so that the columns have a
 	// value that a failure must end.
 	alive bool
+
+	budget      *budget // nil = none
+	kept, taken int64   // bytes charged for what the layout is, and for the page that is being read
+
 	// orphans are shapes of a former configuration of this target whose
 	// series get the stale marker unless the next page brings them again.
 	orphans []orphan

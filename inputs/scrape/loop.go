@@ -38,7 +38,8 @@ func (l *loop) use(t *Target) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.close()
-			l.target, l.layout, l.own, l.ownSent, l.pager = t, newLayout(t.Page, nil), ownShape{}, false, nil
+			l.replace(newLayout(t.Page, nil))
+			l.target, l.own, l.ownSent, l.pager = t, ownShape{}, false, nil
 			l.refused = &panicError{p, debug.Stack()}
 			l.status.reset(l.m.input, t)
 		}
@@ -51,13 +52,23 @@ func (l *loop) use(t *Target) {
 			next.adoptOwn(l.own)
 		}
 	}
-	l.target, l.layout, l.own, l.ownSent = t, next, newOwnShape(made), false
+	l.replace(next)
+	l.target, l.own, l.ownSent = t, newOwnShape(made), false
 	l.close()
 	l.pager, l.refused = nil, t.Refused
 	if l.refused == nil {
 		l.pager, l.refused = newPager(t, l.m.windows)
 	}
 	l.status.reset(l.m.input, t)
+}
+
+// replace puts a layout in the place of the one before, whose series it has
+// adopted or forgets.
+func (l *loop) replace(next *layout) {
+	if l.layout != nil {
+		l.layout.release()
+	}
+	next.budget, l.layout = &l.m.budget, next
 }
 
 // close lets go of the connection to the target.
@@ -72,7 +83,10 @@ func (l *loop) close() {
 // there, the loop starts anew an interval later: one target never ends the
 // program.
 func (l *loop) live(ctx context.Context, out kinglet.Sink) {
-	defer func() { l.close() }()
+	defer func() {
+		l.close()
+		l.layout.release()
+	}()
 	for !l.survived(ctx, out) {
 		select {
 		case <-ctx.Done():
@@ -86,7 +100,7 @@ func (l *loop) live(ctx context.Context, out kinglet.Sink) {
 func (l *loop) survived(ctx context.Context, out kinglet.Sink) (over bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.layout = newLayout(l.target.Page, nil) // the other may be half made
+			l.replace(newLayout(l.target.Page, nil)) // the other may be half made
 			a := attempt{err: &panicError{p, debug.Stack()}}
 			l.finished(time.Now(), 0, &a)
 		}
@@ -309,11 +323,15 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	if _, broken := a.err.(*panicError); broken && l.refused == nil { //nolint:errorlint // made by read, never wrapped
 		fresh := newLayout(l.target.Page, l.target.own())
 		fresh.adopt(l.layout)
-		l.layout = fresh
+		l.replace(fresh)
 	} else {
 		w.abandon()
 	}
 	a.rows = l.layout.fail(timeMs)
+	if limitIs(memoryLimitName)(a.err) {
+		// The series have ended. Without them there may be room for the next page.
+		l.replace(newLayout(l.target.Page, l.target.own()))
+	}
 	return a
 }
 

@@ -20,6 +20,7 @@ type Manager struct {
 	log     *slog.Logger
 	metrics *metrics
 	windows *sync.Pool
+	budget  budget
 	shift   uint64 // of this host's phases
 
 	mu    sync.Mutex
@@ -38,6 +39,11 @@ func NewManager(input string, log *slog.Logger, reg prometheus.Registerer) (*Man
 		input: input, log: log.With("input", input), metrics: m, windows: newWindows(), loops: map[string]*loop{}, shift: hostShift(),
 	}, nil
 }
+
+// LimitSeries bounds what all targets together remember to the memory of n
+// series of usual size, 1 KiB each; 0 = no bound. A scrape whose new series would
+// exceed it fails with a LimitError named memory_limit.
+func (m *Manager) LimitSeries(n int) { m.budget.limit.Store(int64(max(n, 0)) * seriesBytes) }
 
 // Update makes targets those that are scraped; it may be called before Run and
 // while it runs, and does not block. A target that was there before keeps its

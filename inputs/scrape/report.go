@@ -130,6 +130,7 @@ func reasons() []reason {
 		{sizeLimitName, limitIs(sizeLimitName)},
 		{bucketLimitName, limitIs(bucketLimitName)},
 		{sampleLimitName, limitIs(sampleLimitName)},
+		{memoryLimitName, limitIs(memoryLimitName)},
 		{"label_limit", is[*LimitError]},
 		{"target_limit", is[*targetLimitError]},
 		{"no_metric_name", func(err error) bool { return errors.Is(err, errNoName) }},

@@ -101,6 +101,9 @@ func (w *walk) place(column int32, timeMs int64) (int32, bool) {
 		return column, false
 	}
 	series, set := w.seriesOf(group[0])
+	if w.l.chargeSeries(len(series.Labels)) != nil {
+		return column, false
+	}
 	twin := w.addFresh(freshSeries{series, set, w.enumFor(group[0])})
 	w.twins.add(twin, group[0])
 	return twin, true

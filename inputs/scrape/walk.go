@@ -96,6 +96,7 @@ type walk struct {
 
 // begin starts to read a page whose scrape has that timestamp.
 func (l *layout) begin(timeMs int64) *walk {
+	l.giveBack() // of a walk that was lost
 	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns()), twins: l.twins.clone(), families: len(l.families)}
 	w.text.w = w
 	fill(w.values)
@@ -129,7 +130,10 @@ func (w *walk) finish(rest []byte) error {
 }
 
 // abandon takes back what the walk added to the layout, when the page is bad.
-func (w *walk) abandon() { w.l.families = w.l.families[:w.families] }
+func (w *walk) abandon() {
+	w.l.families = w.l.families[:w.families]
+	w.l.giveBack()
+}
 
 // checkLimits holds a page that was read to its end against the limits.
 func (w *walk) checkLimits() error {
@@ -249,6 +253,9 @@ func (w *walk) unexpected(text []byte) error {
 	hash := maphash.Bytes(w.l.seed, text)
 	e, pos, ok := w.find(hash, len(text))
 	if !ok {
+		if err := w.l.charge(familyBytes + len(l.Family) + len(l.Text)); err != nil {
+			return err
+		}
 		e = line{hash, uint32(len(text)), w.newFamily(&l)}
 	}
 	w.family = refFamily - e.ref
@@ -267,7 +274,12 @@ func (w *walk) sample(key []byte, value float64, timeMs int64, from source) (ref
 			return 0, err
 		}
 		e = line{hash: hash, size: uint32(len(key))}
-		if e.ref, err = w.discovered(found); err != nil {
+		fresh := len(w.fresh)
+		e.ref, err = w.discovered(found)
+		if err == nil && len(w.fresh) == fresh && e.ref != refOver {
+			err = w.l.charge(entryBytes)
+		}
+		if err != nil {
 			w.scraped, w.refused = w.scraped+1, 1 // it was read, and is what the scrape fails by (RW-143)
 			return 0, err
 		}

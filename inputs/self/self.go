@@ -83,6 +83,7 @@ func New(cfg Config, settings inputs.Settings, log *slog.Logger, reg prometheus.
 	if err != nil {
 		return nil, err
 	}
+	manager.LimitSeries(settings.MaxSeries)
 	manager.Update([]scrape.Target{{
 		Key:      settings.Hostname + "/" + Name,
 		URL:      "self:metrics",
