@@ -12,8 +12,8 @@ import (
 
 // When a shape gets its stencil, and a new one.
 const (
-	// rowsBeforeCut rows of a shape are encoded plainly: they show which values
-	// move, and many a shape does not live longer.
+	// rowsBeforeCut rows of a shape are encoded plainly: many a shape does not
+	// live longer, and cutting costs as much as encoding a few rows.
 	rowsBeforeCut = 2
 	// settledRows is how long a stencil is filled before what never moved is
 	// baked and matches are looked for with care, which costs some ten times as
@@ -30,11 +30,9 @@ const (
 type plate struct {
 	stencil *stencil.Stencil
 
-	rows    int      // seen before the first cut
-	last    []uint64 // bits of the latest values, before the first cut
-	moved   []bool   // columns whose value has moved, before the first cut
-	settled bool     // what never moved is baked, and it was cut with care
-	broken  bool     // cutting failed, which is a bug: never tried again
+	rows    int  // seen before the first cut
+	settled bool // what never moved is baked, and it was cut with care
+	broken  bool // cutting failed, which is a bug: never tried again
 }
 
 // plates makes blocks of rows by filling stencils.
@@ -59,11 +57,10 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 	case plate.broken:
 		return queue.Block{}, false
 	case plate.stencil == nil:
-		if !plate.observe(row.Values) {
+		if plate.rows++; plate.rows <= rowsBeforeCut {
 			return queue.Block{}, false
 		}
-		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, plate.likelyMoves) })
-		plate.last, plate.moved = nil, nil
+		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, everyColumn) })
 	case plate.settled && plate.stencil.Rows() >= window, !plate.settled && plate.stencil.Rows() >= settledRows:
 		p.settle(plate, row)
 	}
@@ -125,27 +122,9 @@ func (p *plates) replace(plate *plate, why string, cut func() (*stencil.Stencil,
 	p.metrics.cuts.WithLabelValues(why).Inc()
 }
 
-// likelyMoves says which columns get a hole in a new shape's first stencil:
-// those that have moved, and all but the zeros and ones, of which most never
-// will.
-func (p *plate) likelyMoves(column int) bool {
-	v := math.Float64frombits(p.last[column])
-	return p.moved[column] || v != 0 && v != 1
-}
-
-// observe notes which values move and reports whether enough was seen.
-func (p *plate) observe(values []float64) bool {
-	if p.last == nil {
-		p.last, p.moved = make([]uint64, len(values)), make([]bool, len(values))
-	}
-	for i, v := range values {
-		bits := math.Float64bits(v)
-		p.moved[i] = p.moved[i] || p.rows > 0 && bits != p.last[i]
-		p.last[i] = bits
-	}
-	p.rows++
-	return p.rows > rowsBeforeCut
-}
+// everyColumn gets a hole in a shape's first stencil: what moves and what does
+// not shows in the rows to come.
+func everyColumn(int) bool { return true }
 
 func timeRange(row *kinglet.Row) (minMs, maxMs int64) {
 	minMs, maxMs = math.MaxInt64, math.MinInt64

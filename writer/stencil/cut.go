@@ -25,7 +25,8 @@ const (
 type Cutter struct {
 	raw, packed, class, trimmed []byte
 
-	values []int // where each column's value stands in raw
+	widening bool
+	values   []int // where each column's value stands in raw
 	// Thorough looks longer for matches: a few times the work, for smaller
 	// messages. For shapes that stay.
 	Thorough bool
@@ -50,6 +51,8 @@ func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
+	c.widening = true
+	defer func() { c.widening = false }()
 	wide, err := c.cut(row, func(i int) bool { return s.holes[i] != baked || s.isMoved(i) }, s, s.elements())
 	if err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil, elem
 	}
 	s := &Stencil{
 		rawLen: len(c.raw), columns: n,
-		last: make([]uint64, n), holes: make([]hole, n), moved: make([]uint64, (n+63)/64),
+		last: make([]uint64, n), holes: make([]hole, n), low: make([]uint8, n), moved: make([]uint64, (n+63)/64),
 	}
 	if row.TimesMs != nil {
 		s.times = make([]uint32, n)
@@ -154,23 +157,17 @@ func (c *Cutter) encode() []byte {
 // classify says of every byte of c.raw what it is, and puts noise where values
 // move, so that the encoder finds nothing to copy there.
 func (c *Cutter) classify(s *Stencil, row *kinglet.Row, moving func(int) bool, old *Stencil) {
-	before := func(int) uint64 { return 0 }
-	if old != nil {
-		before = func(i int) uint64 {
-			if old.holes[i] != baked && old.holes[i].shift() == 0 {
-				return 1 // it has had a low byte before
-			}
-			return old.last[i]
-		}
-	}
 	c.class = grow(c.class, len(c.raw))
 	clear(c.class)
 	noise := uint64(0x9e3779b97f4a7c15)
 	for i, at := range c.values {
 		value := math.Float64bits(row.Values[i])
-		s.last[i], s.holes[i] = value, baked
+		s.last[i], s.holes[i], s.low[i] = value, baked, zeroBytes(value)
+		if old != nil {
+			s.low[i] = min(s.low[i], old.low[i])
+		}
 		if moving != nil && moving(i) {
-			shift := zeroBytes(value | before(i))
+			shift := c.shift(s, i, old)
 			s.holes[i] = hole(shift) << shiftBit // the offset comes with the stream
 			noise = noise*6364136223846793005 + 1442695040888963407
 			value = (noise ^ noise>>29) << (8 * shift)
@@ -237,13 +234,23 @@ func grow(b []byte, n int) []byte {
 	return b[:n]
 }
 
-// zeroBytes is the number of low bytes of value that may be baked as zero.
-func zeroBytes(value uint64) int {
-	if value == 0 {
-		return maxShift
+// shift is the number of low bytes of column i that are baked as zero, given
+// what its values have shown so far.
+func (c *Cutter) shift(s *Stencil, i int, old *Stencil) int {
+	seen := int(s.low[i])
+	switch {
+	case old == nil && (s.last[i] == 0 || seen < 3):
+		return 0 // a zero may become anything, and zero bytes may be chance
+	case old != nil && seen < 2:
+		return 0
+	case old != nil && c.widening && old.holes[i] != baked:
+		return min(seen, int(old.holes[i].shift())) // there are no new matches to be had
 	}
-	return min(bits.TrailingZeros64(value)/8, maxShift)
+	return seen
 }
+
+// zeroBytes is the number of low bytes of value, of four, that are zero.
+func zeroBytes(value uint64) uint8 { return uint8(bits.TrailingZeros32(uint32(value)) / 8) }
 
 func fill(b []byte, class byte) {
 	for i := range b {

@@ -68,6 +68,7 @@ type Stencil struct {
 
 	last   []uint64 // bits of each column's latest value
 	holes  []hole   // where each column's value stands in stream, or baked
+	low    []uint8  // the fewest zero bytes, of the four lowest, that its values had
 	times  []uint32 // nil, or where a column's own timestamp stands; 0: it takes the row's
 	stamps []stamp  // where the row's timestamp stands
 
@@ -149,6 +150,7 @@ func (s *Stencil) update(values []float64) bool {
 			return false
 		}
 		s.moved[i>>6] |= 1 << (i & 63)
+		s.low[i] = min(s.low[i], zeroBytes(bits))
 		if holes[i] == baked || !holes[i].put(s.stream, bits) {
 			ok = false
 			continue

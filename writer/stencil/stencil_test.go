@@ -284,7 +284,7 @@ func mustFill(t testing.TB, c *Cutter, s *Stencil, dst []byte, row *kinglet.Row)
 func TestHoleOfACounterLeavesItsZeroBytesBaked(t *testing.T) {
 	var c Cutter
 	row := randomRow(rand.New(rand.NewPCG(1, 1)), 1, false)
-	row.Values[0] = 7
+	row.Values[0] = 7 // seven zero bytes, of which four are baked
 	s, err := c.Cut(row, func(int) bool { return true })
 	if err != nil {
 		t.Fatal(err)
