@@ -28,7 +28,8 @@ type loop struct {
 	refused error // why there is no pager
 	layout  *layout
 	own     ownShape
-	ownSent bool // up was sent and must be ended when the target leaves
+	ownSent bool  // up was sent and must be ended when the target leaves
+	lastMs  int64 // timestamp of the last scrape that was sent
 }
 
 // use makes the loop scrape t from now on. The series of the target before it
@@ -217,9 +218,13 @@ func (l *loop) leave(ctx context.Context, out kinglet.Sink, firstMissed time.Tim
 		}
 		break
 	}
-	rows := l.layout.fail(l.timestamp(firstMissed))
+	endMs := l.timestamp(firstMissed)
+	if l.isSent(endMs) {
+		endMs = l.lastMs + l.target.Page.PrecisionMs
+	}
+	rows := l.layout.fail(endMs)
 	if l.ownSent {
-		rows = append(rows, l.own.ended(l.timestamp(firstMissed)))
+		rows = append(rows, l.own.ended(endMs))
 		l.ownSent = false
 	}
 	if len(rows) > 0 {
@@ -243,6 +248,14 @@ func (l *loop) timestamp(t time.Time) int64 {
 	return ms
 }
 
+// isSent reports whether a scrape with that timestamp was sent already, as can
+// be where timestamps are cut to seconds or minutes. A clock that was set back
+// by more than that is none of its business.
+func (l *loop) isSent(timeMs int64) bool {
+	p := l.target.Page.PrecisionMs
+	return p > 1 && timeMs <= l.lastMs && l.lastMs-timeMs < p
+}
+
 // scrape does one scrape and pushes its rows. It returns what was wrong with the
 // target, and whether the rows could not be pushed. If it starts as planned, or
 // within min(2 ms, 1 % of the interval) of that, its timestamp is the planned
@@ -259,12 +272,13 @@ func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) 
 		return nil, ctx.Err() // a stop: neither samples nor markers (RW-49)
 	}
 	took := time.Since(start)
-	if l.own.shape != nil {
+	if l.own.shape != nil && !a.held {
 		a.rows = append(a.rows, l.own.row(timeMs, a.report(l.target, took)))
 		l.ownSent = true
 	}
 	l.finished(start, took, &a)
 	if len(a.rows) > 0 {
+		l.lastMs = timeMs
 		if err := out.Push(ctx, a.rows...); err != nil {
 			return a.err, err
 		}
@@ -282,6 +296,7 @@ type attempt struct {
 	outOfOrder                    int
 	shapes                        int
 	bodyBytes                     int64
+	held                          bool // another scrape was sent for its timestamp
 }
 
 // report is the values of the target's own series.
@@ -309,15 +324,18 @@ func (a *attempt) pageBytes() int64 {
 	return a.bodyBytes
 }
 
-// attempt fetches and reads the page, all or nothing (RW-115).
+// attempt fetches and reads the page, all or nothing (RW-115). If a scrape was
+// sent for that timestamp the layout stays that of the one sent, so that series
+// end with the next that is (RW-43).
 func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	w := l.layout.begin(timeMs)
+	a.held = l.isSent(timeMs)
 	a.err = l.read(ctx, w, &a)
 	a.scraped, a.dropped, a.duplicates, a.own = w.scraped, w.dropped, w.duplicates, w.ownTaken
 	a.bad, a.badHistograms = w.badLines, w.badHistograms
 	a.outOfOrder = w.outOfOrder
 	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.overLimit, w.shapesMade
-	if a.err == nil {
+	if a.err == nil && !a.held {
 		return a
 	}
 	if _, broken := a.err.(*panicError); broken && l.refused == nil { //nolint:errorlint // made by read, never wrapped
@@ -326,6 +344,10 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 		l.replace(fresh)
 	} else {
 		w.abandon()
+	}
+	if a.held {
+		a.outOfOrder = a.post - a.duplicates - a.own
+		return a
 	}
 	a.rows = l.layout.fail(timeMs)
 	if limitIs(memoryLimitName)(a.err) {
@@ -349,7 +371,9 @@ func (l *loop) read(ctx context.Context, w *walk, a *attempt) (err error) {
 	if a.bodyBytes, err = l.pager.fetch(ctx, w); err != nil {
 		return err
 	}
-	a.rows = w.commit()
+	if !a.held {
+		a.rows = w.commit()
+	}
 	return nil
 }
 
@@ -375,7 +399,12 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 	drop("bad_histogram", a.badHistograms)
 	if a.err != nil {
 		m.failures.WithLabelValues(input, reasonOf(a.err)).Inc()
-		drop("failed_scrape", a.post-a.duplicates-a.own)
+		if !a.held {
+			drop("failed_scrape", a.post-a.duplicates-a.own)
+		}
+	}
+	if !a.held {
+		drop("duplicate", l.own.duplicates)
 	}
 	what, downFor := l.status.finish(start, took, a.scraped, a.err)
 	log := l.m.log.With("target", shownURL(l.target.URL))

@@ -1,12 +1,19 @@
 package scrape
 
 import (
+	"context"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"kinglet"
+	"kinglet/conf/relabel"
 	"kinglet/inputs/promtext"
 )
 
@@ -79,5 +86,77 @@ func TestExemplarsOfHeldSamplesAreHeldToo(t *testing.T) {
 		if got != want {
 			t.Errorf("%d exemplars, want %d", got, want)
 		}
+	}
+}
+
+func TestOneScrapeIsSentForATimestamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, out := newManager(t), &collector{}
+		s := &script{pages: []string{"a 1\nb 1\n", "a 2\n", "!", "a 4\nc 4\n", "a 5\n"}}
+		target := s.target("t")
+		target.Page.PrecisionMs, target.Interval = 60_000, 15*time.Second
+		target.Page.Labels = NewLabeler(LabelConfig{Target: pairs("instance", "i")})
+		m.Update([]Target{target})
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { m.Run(ctx, out) })
+		after(10 * time.Minute)
+		m.Update(nil)
+		after(time.Minute)
+		cancel()
+		run.Wait()
+		seen := map[string]bool{}
+		stale := 0
+		for _, rows := range out.take() {
+			for _, line := range rowLines(t, rows) {
+				series, at, _ := strings.Cut(line, " @")
+				if strings.HasSuffix(series, " stale") {
+					stale++
+				}
+				name, _, _ := strings.Cut(series, "} ")
+				if seen[name+at] {
+					t.Errorf("a second sample for its time: %s", line)
+				}
+				seen[name+at] = true
+			}
+		}
+		// b, when the first page that is sent lacks it, and a and up at the end;
+		// c came and went between two that are.
+		if stale != 3 || len(seen) < 20 {
+			t.Errorf("%d markers among %d samples", stale, len(seen))
+		}
+		if n := testutil.ToFloat64(m.metrics.dropped.WithLabelValues("test", "out_of_order")); n < 25 {
+			t.Errorf("%v samples counted as held back", n)
+		}
+		if n := testutil.ToFloat64(m.metrics.dropped.WithLabelValues("test", "failed_scrape")); n != 0 {
+			t.Errorf("%v samples of failed scrapes", n)
+		}
+	})
+}
+
+func TestOwnSeriesThatRulesMakeEqualAreSentOnce(t *testing.T) {
+	m, s := newManager(t), &script{pages: []string{"a 1\n"}}
+	target := s.target("t")
+	target.ScrapeMeta = true
+	to := "x"
+	rules, err := relabel.Compile([]relabel.Rule{{TargetLabel: "__name__", Replacement: &to}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Page.Labels = NewLabeler(LabelConfig{Relabel: rules})
+	m.Update([]Target{target})
+	out := &collector{}
+	if down, err := m.Once(t.Context(), out); down != 0 || err != nil {
+		t.Fatalf("%d down, %v", down, err)
+	}
+	samples := 0
+	for _, rows := range out.take() {
+		samples += len(rowLines(t, rows))
+	}
+	if samples != 1 { // up; the page's series is the same one
+		t.Errorf("%d samples", samples)
+	}
+	if n := testutil.ToFloat64(m.metrics.dropped.WithLabelValues("test", "duplicate")); n != 4 {
+		t.Errorf("%v counted", n)
 	}
 }

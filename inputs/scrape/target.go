@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"os"
 	"time"
 
@@ -167,6 +168,8 @@ type ownShape struct {
 	shape  *kinglet.Shape // nil if filters left nothing
 	fields []int
 	enums  []map[float64]float64
+
+	duplicates int // series that rules made equal to one before, and that are not sent
 }
 
 func newOwnShape(made []labeled) ownShape {
@@ -174,6 +177,10 @@ func newOwnShape(made []labeled) ownShape {
 	var series []kinglet.Series
 	for i, m := range made {
 		if m.labels == nil {
+			continue
+		}
+		if slices.ContainsFunc(series, func(s kinglet.Series) bool { return slices.Equal(s.Labels, m.labels) }) {
+			o.duplicates++
 			continue
 		}
 		series = append(series, kinglet.Series{Labels: m.labels, Meta: m.meta})
