@@ -88,6 +88,7 @@ func inBubble(t *testing.T, test func(t *testing.T, m *Manager, out *collector, 
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(time.Until(nextTick(time.Now(), &Target{Key: "t", Interval: 10 * time.Second})))
 		m, out := newManager(t), &collector{}
+		m.shift = 0 // of no host in particular
 		ctx, cancel := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		run.Go(func() { m.Run(ctx, out) })
@@ -117,6 +118,19 @@ func TestALoopKeepsItsPhase(t *testing.T) {
 			t.Errorf("%d scrapes", len(times))
 		}
 	})
+}
+
+func TestTargetsOfAHostShareItsSlots(t *testing.T) {
+	for _, shift := range []uint64{0, 1, 12345678901234567890} {
+		times := map[time.Duration]bool{}
+		for i := range 1000 {
+			target := Target{Key: fmt.Sprint(i), Interval: 15 * time.Second, shift: shift}
+			times[target.offset()] = true
+		}
+		if len(times) != slots {
+			t.Errorf("shift %d: a thousand targets are scraped at %d times of the interval, want %d", shift, len(times), slots)
+		}
+	}
 }
 
 func TestTargetsAreSpreadOverTheInterval(t *testing.T) {
