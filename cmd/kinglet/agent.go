@@ -30,11 +30,17 @@ type agent struct {
 	metrics  *agentMetrics
 	pipeline *writer.Pipeline
 
+	maxSeries int // that the memory is for; 0 = no bound
+
 	mu      sync.Mutex // one reload at a time; guards what follows
 	config  *conf.Config
 	running map[string]*runningInput
 	ended   bool // inputs have been stopped for good: a reload starts none
 }
+
+// bytesPerSeries is what a series takes at its dearest, in the first scrape
+// that shows it.
+const bytesPerSeries = 1 << 10
 
 // inputsStopWithin is how long the inputs may take to stop, which takes them
 // milliseconds: their requests are cut.
@@ -66,10 +72,11 @@ func runAgent(ctx context.Context, o options, p process) int {
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	logFindings(log, findings)
-	limitMemory(log)
+	memory := limitMemory(log)
 
 	a, err := newAgent(cfg, o, p, log)
 	if err == nil {
+		a.maxSeries = int(memory / bytesPerSeries)
 		err = a.run(ctx)
 	}
 	if err != nil {
@@ -185,8 +192,8 @@ func (a *agent) apply(ctx context.Context, cfg *conf.Config) error {
 	if a.ended {
 		return errors.New("kinglet is stopping")
 	}
-	settings := cfg.Settings("kinglet/" + version)
-	unchanged := reflect.DeepEqual(settings, a.config.Settings("kinglet/"+version))
+	settings := a.settings(cfg)
+	unchanged := reflect.DeepEqual(settings, a.settings(a.config))
 	fresh := map[string]builtInput{}
 	for _, in := range cfg.Inputs {
 		old := a.running[in.Name]
@@ -225,6 +232,13 @@ func (a *agent) apply(ctx context.Context, cfg *conf.Config) error {
 	}
 	a.config = cfg
 	return errors.Join(faults...)
+}
+
+// settings are those that every input gets.
+func (a *agent) settings(cfg *conf.Config) inputs.Settings {
+	s := cfg.Settings("kinglet/" + version)
+	s.MaxSeries = a.maxSeries
+	return s
 }
 
 // builtInput is an input of the new configuration on its way into force.
