@@ -19,6 +19,7 @@ func (w *walk) commit() []*kinglet.Row {
 	l := w.l
 	w.mapEnums()
 	w.settleFamilies()
+	w.sortExemplars()
 	quiet := len(w.fresh) == 0 && w.filled == l.columns() && w.newMetas == nil
 	wasAlive := l.alive
 	l.alive = true
@@ -60,12 +61,17 @@ func (w *walk) endVanished(wasAlive bool) []bool {
 	w.gone = make([]bool, l.columns())
 	for n, p := range l.parts {
 		for i := p.from; i < p.to; i++ {
-			if !kinglet.IsAbsent(w.values[i]) {
-				continue
+			if kinglet.IsAbsent(w.values[i]) {
+				dirty[n], w.gone[i] = true, true
 			}
-			dirty[n], w.gone[i] = true, true
-			if wasAlive && !l.endsSilently(i) && !w.twinLives(i) && !w.otherKindLives(p, i) {
-				w.end(p, i)
+		}
+		if !dirty[n] || !wasAlive {
+			continue
+		}
+		for i, encoded := range p.shape.All() {
+			column := p.from + int32(i)
+			if w.gone[column] && !l.endsSilently(column) && !w.twinLives(column) && !w.otherKindLives(p.shape.Kind(i), encoded) {
+				w.end(p, column)
 			}
 		}
 	}
@@ -82,15 +88,15 @@ func (w *walk) end(p part, column int32) {
 
 // otherKindLives reports whether a series that was a number is a native
 // histogram now, or the other way round: it goes on then.
-func (w *walk) otherKindLives(p part, column int32) bool {
-	i, other := int(column-p.from), kinglet.KindFloat
-	if p.shape.Kind(i) == kinglet.KindFloat {
+func (w *walk) otherKindLives(kind kinglet.Kind, labels []byte) bool {
+	other := kinglet.KindFloat
+	if kind == kinglet.KindFloat {
 		if w.histograms == nil {
 			return false
 		}
 		other = kinglet.KindHistogram
 	}
-	c, ok := w.setIndex().find(w.l.setHash(p.shape.EncodedLabels(i), other))
+	c, ok := w.setIndex().find(w.l.setHash(labels, other))
 	return ok && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
 }
 
@@ -106,15 +112,26 @@ func (w *walk) appendRow(rows []*kinglet.Row, p part) []*kinglet.Row {
 	if w.starts != nil {
 		row.StartsMs = w.starts[p.from:p.to:p.to]
 	}
-	for _, e := range w.exemplars {
-		if c := int32(e.Column); p.from <= c && c < p.to {
-			e.Column -= int(p.from)
-			row.Exemplars = append(row.Exemplars, e)
-		}
+	for _, e := range w.exemplarsOf(int(p.from), int(p.to)) {
+		e.Column -= int(p.from)
+		row.Exemplars = append(row.Exemplars, e)
 	}
-	// The page has its own order, which is seldom that of the columns.
-	slices.SortStableFunc(row.Exemplars, func(a, b kinglet.Exemplar) int { return cmp.Compare(a.Column, b.Column) })
 	return append(rows, row)
+}
+
+// sortExemplars brings exemplars into the order of their columns, which is
+// seldom that of the page.
+func (w *walk) sortExemplars() {
+	slices.SortStableFunc(w.exemplars, func(a, b kinglet.Exemplar) int { return cmp.Compare(a.Column, b.Column) })
+}
+
+// exemplarsOf are those of the columns [from:to), in order, once they are sorted.
+func (w *walk) exemplarsOf(from, to int) []kinglet.Exemplar {
+	at := func(column int) int {
+		i, _ := slices.BinarySearchFunc(w.exemplars, column, func(e kinglet.Exemplar, column int) int { return cmp.Compare(e.Column, column) })
+		return i
+	}
+	return w.exemplars[at(from):at(to)]
 }
 
 // timesOrNil is nil if no column has a time of its own.
@@ -238,11 +255,9 @@ func (w *walk) gather(shape *kinglet.Shape, columns []column) *kinglet.Row {
 		if w.starts != nil {
 			row.StartsMs[i] = w.starts[c.old]
 		}
-		for _, e := range w.exemplars {
-			if e.Column == int(c.old) {
-				e.Column = i
-				row.Exemplars = append(row.Exemplars, e)
-			}
+		for _, e := range w.exemplarsOf(int(c.old), int(c.old)+1) {
+			e.Column = i
+			row.Exemplars = append(row.Exemplars, e)
 		}
 	}
 	if row.TimesMs != nil {

@@ -8,8 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"os"
+	"slices"
 	"time"
 
 	"kinglet"
