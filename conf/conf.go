@@ -168,6 +168,7 @@ func (l *loader) load() *Config {
 	cfg := l.main(docs)
 	broken := l.report.faults > 0
 	cfg.Inputs = l.inputs(folders)
+	l.checkTimes(cfg)
 	if broken {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestExpand(t *testing.T) {
-	env := map[string]string{"NAME": "n1", "_X9": "x", "EMPTY": "", "RAW": `a"b\$NAME`}
+	env := map[string]string{"NAME": "n1", "_X9": "x", "EMPTY": "", "RAW": `a"b\$NAME`, "BYTES": "\xff"}
 	v := &variables{
 		env:      func(name string) (string, bool) { s, ok := env[name]; return s, ok },
 		hostname: func() (string, error) { return "host", nil },
@@ -42,6 +42,7 @@ func TestExpand(t *testing.T) {
 		"${NAME:-x}":  "no variable's name",
 		"${}":         "no variable's name",
 		"ok $NAME $Q": "variable Q,",
+		"$BYTES":      "BYTES, whose value is not UTF-8",
 	} {
 		if _, err := v.expand(in, expandAll); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q in it", in, err, want)

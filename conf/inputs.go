@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"kinglet/conf/unit"
 	"kinglet/inputs"
@@ -233,6 +234,25 @@ func (l *loader) singleInput(folder string, files []string, entry catalog.Entry)
 		}
 	}
 	return []Instance{in}
+}
+
+// checkTimes says which instances have too long an interval only by that of
+// [global]. Those are cut to a day when running.
+func (l *loader) checkTimes(cfg *Config) {
+	for _, in := range cfg.Inputs {
+		for _, instance := range in.Instances {
+			checked, ok := instance.Config.(interface {
+				CheckTimes(standard time.Duration) error
+			})
+			if !ok {
+				continue
+			}
+			if err := checked.CheckTimes(cfg.Global.Interval.Duration); err != nil {
+				at, key, message := locate(err, &node{pos: instance.Pos}, "")
+				l.report.mistake(at, key, "%s", message)
+			}
+		}
+	}
 }
 
 // setInterval gives instances that have no interval of their own one.

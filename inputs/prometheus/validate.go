@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"kinglet/conf/httpclient"
 	"kinglet/conf/relabel"
@@ -79,9 +80,8 @@ func (c Config) checkNumbers() []error {
 			faults = append(faults, fmt.Errorf("%w, or 0 for the one above", err))
 		}
 	}
-	shortest := max(c.Interval.Duration, inputs.MinInterval)
-	if most := int64(inputs.MaxInterval / shortest); most > 0 && int64(c.IntervalTimes) > most {
-		faults = append(faults, fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", c.IntervalTimes, most))
+	if err := c.CheckTimes(inputs.MinInterval); err != nil {
+		faults = append(faults, err)
 	}
 	if c.Timeout.Duration <= 0 {
 		faults = append(faults, fmt.Errorf("timeout = %v: want more than 0", c.Timeout))
@@ -130,6 +130,19 @@ func (c Config) Doubts() []error {
 		}
 	}
 	return doubts
+}
+
+// CheckTimes refuses an interval_times that makes the interval longer than a
+// day. Standard is the interval of an instance that has none of its own.
+func (c Config) CheckTimes(standard time.Duration) error {
+	if c.Interval.Duration > 0 {
+		standard = c.Interval.Duration
+	}
+	most := int64(inputs.MaxInterval / max(standard, inputs.MinInterval))
+	if most > 0 && int64(c.IntervalTimes) > most {
+		return fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", c.IntervalTimes, most)
+	}
+	return nil
 }
 
 // checkWords looks at what can be one of a few words only.
