@@ -240,6 +240,15 @@ func TestHostWithoutAName(t *testing.T) {
 	}
 }
 
+func TestAHostNameThatIsNoText(t *testing.T) {
+	o := onNode1()
+	o.Hostname = func() (string, error) { return "h\xff", nil }
+	_, _, err := Load(writeTree(t, map[string]string{"config.toml": oneWriter}), o)
+	if err == nil || !strings.Contains(err.Error(), "the operating system's name is not UTF-8") {
+		t.Error(err)
+	}
+}
+
 func TestWritersTakeVariablesInBraces(t *testing.T) {
 	cfg, _ := mustLoad(t, writeTree(t, map[string]string{"config.toml": "[[writers]]\nurl = \"http://${ip}:1/${HOSTNAME}\"\n" +
 		"basic_auth_user = \"$HOSTNAME\"\nbasic_auth_pass = \"$$ip${QUOTED}\"\nheaders = [\"X-Node\", \"${hostname}\"]\n"}))
