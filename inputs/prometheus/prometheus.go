@@ -215,12 +215,12 @@ func (in *Input) timing(cfg Config, settings inputs.Settings) (interval, timeout
 	if interval <= 0 {
 		interval = 15 * time.Second // Categraf's default
 	}
-	times := time.Duration(max(cfg.IntervalTimes, 1))
-	if times > inputs.MaxInterval/interval { // before it overflows
+	times := max(cfg.IntervalTimes, 1)
+	if times > int(inputs.MaxInterval/interval) { // before it overflows
 		in.log.Warn("the interval is above a day and is cut to it", "interval", interval, "interval_times", cfg.IntervalTimes, "targets", len(cfg.URLs))
 		interval, times = inputs.MaxInterval, 1
 	}
-	interval *= times
+	interval *= time.Duration(times)
 	timeout = cfg.Timeout.Duration
 	if timeout > interval {
 		if timeout != DefaultConfig().Timeout.Duration {

@@ -41,11 +41,9 @@ func BenchmarkFirstSight(b *testing.B) {
 					b.Fatal(err)
 				}
 				read = float64(heap()-before) / float64(n)
-				rows := w.commit()
-				if len(rows) == 0 {
+				if len(w.commit()) == 0 {
 					b.Fatal("no row")
 				}
-				rows, w = nil, nil
 				kept = float64(heap()-before) / float64(n)
 				runtime.KeepAlive(l)
 			}
