@@ -6,7 +6,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 IMAGE    ?= kinglet:$(VERSION)
 FUZZTIME ?= 30s
 BENCH    ?= .
-E2E      ?= ./e2e
+E2E      ?= ./e2e/...
 ARGS     ?=
 
 LDFLAGS = -s -w -X main.version=$(VERSION)
@@ -17,7 +17,7 @@ LINTER  = bin/golangci-lint
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the static binaries bin/kinglet and bin/kinglet-demo
@@ -37,9 +37,13 @@ race: ## the same tests under the race detector
 	$(GO) test -race $(ARGS) ./...
 
 .PHONY: e2e
-e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it installs; E2E=./e2e/... runs all there is
+e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it installs, and against Prometheus in process
 	e2e/install
-	KINGLET_BIN=$(CURDIR)/bin/kinglet KINGLET_DEMO_BIN=$(CURDIR)/bin/kinglet-demo $(GO) test -tags e2e -count=1 -timeout 15m $(ARGS) $(E2E)
+	KINGLET_BIN=$(CURDIR)/bin/kinglet KINGLET_DEMO_BIN=$(CURDIR)/bin/kinglet-demo $(GO) test -tags e2e -count=1 -p 1 -timeout 15m $(ARGS) $(E2E)
+
+.PHONY: conformance
+conformance: build ## every rule of scraping and remote write; RULES_AGENT=kind:path judges another agent
+	KINGLET_BIN=$(CURDIR)/bin/kinglet $(GO) test -tags e2e -count=1 -timeout 10m $(ARGS) ./e2e/rules
 
 .PHONY: lint
 lint: $(LINTER) ## the linters, and the rules about who may import whom
