@@ -43,20 +43,20 @@ func TestChangedTreeIsAppliedOnceItStandsStill(t *testing.T) {
 			}
 		}
 
-		time.Sleep(watchInterval / 2)
+		<-time.After(watchInterval / 2)
 		write("") // an editor has cut the file and not written it yet
-		time.Sleep(watchInterval)
+		<-time.After(watchInterval)
 		write("[global]\nhostname = \"second\"\n")
-		time.Sleep(watchInterval)
+		<-time.After(watchInterval)
 		if got := hostname(); got != "one" {
 			t.Errorf("the tree was applied as %q while it was being written", got)
 		}
-		time.Sleep(watchInterval)
+		<-time.After(watchInterval)
 		if got := hostname(); got != "second" {
 			t.Errorf("hostname %q a while after the change, want second", got)
 		}
 		write("[global]\nhostname = 7\n")
-		time.Sleep(3 * watchInterval)
+		<-time.After(3 * watchInterval)
 		if got := hostname(); got != "second" {
 			t.Errorf("a faulty tree was applied: hostname %q", got)
 		}

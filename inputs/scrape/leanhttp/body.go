@@ -51,7 +51,7 @@ func (b *body) read(r io.Reader, p []byte) (int, error) {
 			}
 			continue // nothing but framing
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			b.over = true
 			if b.framing == byClose {
 				return 0, io.EOF

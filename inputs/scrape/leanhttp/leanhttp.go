@@ -148,7 +148,7 @@ func (c *Client) Read(p []byte) (int, error) {
 	n, err := c.body.read(c.conn, p)
 	switch {
 	case err == nil:
-	case err == io.EOF && c.body.keep: // the next request may use the connection
+	case errors.Is(err, io.EOF) && c.body.keep: // the next request may use the connection
 	default:
 		c.drop()
 	}

@@ -276,11 +276,11 @@ func FuzzBody(f *testing.F) {
 		if err != nil {
 			return // we may be more lenient, as about bytes in names of headers
 		}
+		defer response.Body.Close()
 		want, wantErr := io.ReadAll(response.Body)
-		var r io.Reader = bytes.NewReader(answer[end:])
 		ahead := min(int(cut), len(answer)-end)
 		b := body{framing: k.framing, left: k.left, keep: k.keep, ahead: answer[end : end+ahead]}
-		r = iotest.HalfReader(bytes.NewReader(answer[end+ahead:]))
+		r := iotest.HalfReader(bytes.NewReader(answer[end+ahead:]))
 		if cut%2 == 1 {
 			r = iotest.OneByteReader(r)
 		}
@@ -315,7 +315,7 @@ func BenchmarkGet(b *testing.B) {
 				b.Fatal(err)
 			}
 			for {
-				if _, err := c.Read(buffer); err == io.EOF {
+				if _, err := c.Read(buffer); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
 					b.Fatal(err)
