@@ -19,6 +19,7 @@ func (w *walk) commit() []*kinglet.Row {
 	l := w.l
 	w.mapEnums()
 	w.settleFamilies()
+	w.sortTwins()
 	w.sortExemplars()
 	quiet := len(w.fresh) == 0 && w.filled == l.columns() && w.newMetas == nil
 	wasAlive := l.alive
@@ -168,7 +169,7 @@ func (r *reshape) run(rows []*kinglet.Row, dirty []bool) []*kinglet.Row {
 			r.keep(p)
 		}
 	}
-	slices.SortFunc(columns, byLabelsThenName)
+	slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
 	for chunk := range slices.Chunk(columns, l.cfg.maxColumns()) {
 		r.add(chunk, &rows)
 	}

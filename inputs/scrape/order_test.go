@@ -160,3 +160,27 @@ func TestOwnSeriesThatRulesMakeEqualAreSentOnce(t *testing.T) {
 		t.Errorf("%v counted", n)
 	}
 }
+
+func TestSamplesOfASeriesLeaveInTheOrderOfTime(t *testing.T) {
+	l := newLayout(testPage(10), nil)
+	for n, page := range []string{
+		"m 3 9000\nm 1 7000\nn 1\nm 2 8000\n",       // first seen
+		"m 6 12000\nm 4 10000\nn 2\nm 5 11000\n",    // in columns of their own
+		"m 9 15000\nm 7 13000\nm 8 14000\n",         // and beside one that goes
+		"m 12 18000\nm 13 19000\nm 10 16000\no 1\n", // and comes; one twin is later than before
+	} {
+		rows, _, _ := read(l, page, 10_000*int64(n+1), 100)
+		var values, times []float64
+		for _, row := range rows {
+			for i := range row.Values {
+				if labels := row.Shape.AppendLabels(nil, i); labels[0].Value == "m" && row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime && !kinglet.IsAbsent(row.Values[i]) {
+					values, times = append(values, row.Values[i]), append(times, float64(row.TimesMs[i]))
+				}
+			}
+		}
+		if len(values) != 3 || !slices.IsSorted(values) || !slices.IsSorted(times) {
+			t.Errorf("page %d: values %v at %v, want three in order", n, values, times)
+		}
+		checkLayout(t, l)
+	}
+}

@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"cmp"
 	"slices"
 
 	"kinglet"
@@ -152,4 +153,50 @@ func (w *walk) twinLives(column int32) bool {
 	return slices.ContainsFunc(w.twins.of(column), func(c int32) bool {
 		return c != column && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
 	})
+}
+
+// sortTwins puts the samples of a series that has several into the order of
+// their time, whatever the order of the page: receivers want the oldest first
+// (RW-40), and columns go out in the order of their numbers.
+func (w *walk) sortTwins() {
+	for _, group := range w.twins.group {
+		columns := make([]int32, 0, len(group))
+		for _, c := range group {
+			if !kinglet.IsAbsent(w.values[c]) {
+				columns = append(columns, c)
+			}
+		}
+		slices.Sort(columns)
+		byTime := func(a, b int32) int { return cmp.Compare(w.timeOf(a), w.timeOf(b)) }
+		if !slices.IsSortedFunc(columns, byTime) {
+			w.permute(columns, slices.SortedStableFunc(slices.Values(columns), byTime))
+		}
+	}
+}
+
+// permute moves the samples in the columns from to the columns to.
+func (w *walk) permute(to, from []int32) {
+	reorder(w.values, to, from)
+	reorder(w.times, to, from)
+	reorder(w.histograms, to, from)
+	reorder(w.starts, to, from)
+	for i := range w.exemplars {
+		if n := slices.Index(from, int32(w.exemplars[i].Column)); n >= 0 {
+			w.exemplars[i].Column = int(to[n])
+		}
+	}
+}
+
+// reorder puts what all holds at each place of from at the place of to.
+func reorder[T any](all []T, to, from []int32) {
+	if all == nil {
+		return
+	}
+	taken := make([]T, len(from))
+	for i, c := range from {
+		taken[i] = all[c]
+	}
+	for i, c := range to {
+		all[c] = taken[i]
+	}
 }
