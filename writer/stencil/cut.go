@@ -239,11 +239,9 @@ func grow(b []byte, n int) []byte {
 func (c *Cutter) shift(s *Stencil, i int, old *Stencil) int {
 	seen := int(s.low[i])
 	switch {
-	case old == nil && (s.last[i] == 0 || seen < 3):
-		return 0 // a zero may become anything, and zero bytes may be chance
-	case old != nil && seen < 2:
-		return 0
-	case old != nil && c.widening && old.holes[i] != baked:
+	case old == nil || seen < 2:
+		return 0 // nothing was seen yet, or the zero bytes may be chance
+	case c.widening && old.holes[i] != baked:
 		return min(seen, int(old.holes[i].shift())) // there are no new matches to be had
 	}
 	return seen

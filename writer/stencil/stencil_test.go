@@ -284,9 +284,24 @@ func mustFill(t testing.TB, c *Cutter, s *Stencil, dst []byte, row *kinglet.Row)
 func TestHoleOfACounterLeavesItsZeroBytesBaked(t *testing.T) {
 	var c Cutter
 	row := randomRow(rand.New(rand.NewPCG(1, 1)), 1, false)
-	row.Values[0] = 7 // seven zero bytes, of which four are baked
+	row.Values[0] = 7
 	s, err := c.Cut(row, func(int) bool { return true })
 	if err != nil {
+		t.Fatal(err)
+	}
+	row.Values[0] = 0.1
+	if _, ok := s.Fill(nil, row); !ok {
+		t.Error("a new stencil takes a column for a counter on the evidence of one value")
+	}
+	row.Values[0] = 7 // of eight bytes, six are zero
+	if s, err = c.Cut(row, func(int) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	row.Values[0] = 8
+	if _, ok := s.Fill(nil, row); !ok {
+		t.Fatal("refused")
+	}
+	if s, err = c.Recut(s, row); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
