@@ -14,24 +14,24 @@ import (
 )
 
 // leaves are open to all.
-var leaves = []string{"kinglet", "kinglet/conf/unit", "kinglet/conf/httpclient", "kinglet/conf/relabel"}
+var leaves = []string{"kinglet", "kinglet/conf/unit", "kinglet/conf/httpclient", "kinglet/conf/leanhttp", "kinglet/conf/relabel"}
 
 // mayImport says, by folder, which packages of this module the code there may
 // import beside the leaves; "/..." stands for the folder and everything below
 // it. A new folder needs a line here: imports point down.
 var mayImport = map[string][]string{
-	".":                      nil,
-	"conf/unit":              nil,
-	"conf/httpclient":        nil,
-	"conf/relabel":           nil,
-	"conf":                   {"kinglet/inputs/...", "kinglet/writer/..."}, // for Config types
-	"inputs":                 nil,
-	"inputs/promtext":        nil,
-	"inputs/scrape/leanhttp": nil,
-	"inputs/scrape":          {"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape/leanhttp"},
-	"inputs/self":            {"kinglet/inputs", "kinglet/inputs/scrape"},
-	"inputs/catalog":         {"kinglet/inputs/..."},
-	"inputs/...":             {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
+	".":               nil,
+	"conf/unit":       nil,
+	"conf/httpclient": nil,
+	"conf/leanhttp":   nil,
+	"conf/relabel":    nil,
+	"conf":            {"kinglet/inputs/...", "kinglet/writer/..."}, // for Config types
+	"inputs":          nil,
+	"inputs/promtext": nil,
+	"inputs/scrape":   {"kinglet/inputs", "kinglet/inputs/promtext"},
+	"inputs/self":     {"kinglet/inputs", "kinglet/inputs/scrape"},
+	"inputs/catalog":  {"kinglet/inputs/..."},
+	"inputs/...":      {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
 	"inputs/prometheus": {
 		"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape",
 	},

@@ -14,8 +14,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"kinglet/conf/leanhttp"
 	"kinglet/inputs/promtext"
-	"kinglet/inputs/scrape/leanhttp"
 )
 
 const (

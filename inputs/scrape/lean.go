@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"kinglet/inputs/scrape/leanhttp"
+	"kinglet/conf/leanhttp"
 )
 
 // newLean is the lean client of a target that needs no more: plain HTTP on
