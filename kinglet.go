@@ -53,6 +53,11 @@ type Row struct {
 	TimestampMs int64     // milliseconds since the Unix epoch; the start of the scrape
 	Values      []float64 // one per column of the shape; see Stale and Absent
 
+	// Target tells what was scraped from all else that is, and is the same after
+	// a restart; 0 if nothing was. Rows of one target and one timestamp are one
+	// scrape.
+	Target uint64
+
 	// TimesMs is nil, or holds for each column the timestamp that the page gave
 	// (milliseconds since the Unix epoch), or NoTime.
 	TimesMs []int64

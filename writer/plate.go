@@ -100,7 +100,7 @@ func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 	}
 	b := queue.Block{
 		Stream: stream, RawLen: plate.stencil.RawLen(), Samples: len(row.Values),
-		MinMs: row.TimestampMs, MaxMs: row.TimestampMs,
+		Target: row.Target, RowMs: row.TimestampMs, MinMs: row.TimestampMs, MaxMs: row.TimestampMs,
 	}
 	if row.TimesMs != nil {
 		b.MinMs, b.MaxMs = timeRange(row)

@@ -24,6 +24,7 @@ type loop struct {
 	leaving bool    // Update did not name it last time
 
 	target  *Target
+	id      uint64 // of target, as rows have it
 	pager   pager
 	refused error // why there is no pager
 	layout  *layout
@@ -36,6 +37,7 @@ type loop struct {
 // end only if t does not bring them again. A panic makes t a target whose every
 // scrape fails with it.
 func (l *loop) use(t *Target) {
+	l.id = t.identity(l.m.input)
 	defer func() {
 		if p := recover(); p != nil {
 			l.close()
@@ -228,7 +230,7 @@ func (l *loop) leave(ctx context.Context, out kinglet.Sink, firstMissed time.Tim
 		l.ownSent = false
 	}
 	if len(rows) > 0 {
-		if err := out.Push(ctx, rows...); err != nil {
+		if err := l.push(ctx, out, rows); err != nil {
 			return true // ctx ended
 		}
 	}
@@ -279,11 +281,19 @@ func (l *loop) scrape(ctx context.Context, out kinglet.Sink, planned time.Time) 
 	l.finished(start, took, &a)
 	if len(a.rows) > 0 {
 		l.lastMs = timeMs
-		if err := out.Push(ctx, a.rows...); err != nil {
+		if err := l.push(ctx, out, a.rows); err != nil {
 			return a.err, err
 		}
 	}
 	return a.err, nil
+}
+
+// push hands the rows of a scrape on.
+func (l *loop) push(ctx context.Context, out kinglet.Sink, rows []*kinglet.Row) error {
+	for _, row := range rows {
+		row.Target = l.id
+	}
+	return out.Push(ctx, rows...)
 }
 
 // attempt is what one scrape came to.

@@ -397,3 +397,17 @@ func TestASinkThatFailsIsNoTargetThatIsDown(t *testing.T) {
 		t.Errorf("%d down, %v", down, err)
 	}
 }
+
+func TestRowsTellTheirTarget(t *testing.T) {
+	same := Target{Key: "http://10.0.0.1:8080/metrics"}
+	if a, b := same.identity("prometheus"), same.identity("prometheus"); a != b || a != 0x5cf0de705e3307f7 {
+		t.Errorf("got %#x, want the same number over a restart and over versions", a)
+	}
+	other := Target{Key: "http://10.0.0.2:8080/metrics"}
+	if a, b := same.identity("prometheus"), other.identity("prometheus"); a == b {
+		t.Error("two targets are told as one")
+	}
+	if a, b := same.identity("prometheus"), same.identity("pods"); a == b {
+		t.Error("targets of two inputs are told as one")
+	}
+}

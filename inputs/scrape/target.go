@@ -77,6 +77,15 @@ func (t *Target) offset() time.Duration {
 	return time.Duration((h.Sum64()%slots*width + t.shift%width) % uint64(t.Interval))
 }
 
+// identity tells the target from those of all inputs, as Row.Target does.
+func (t *Target) identity(input string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(input))
+	h.Write([]byte{0})
+	h.Write([]byte(t.Key))
+	return max(h.Sum64(), 1)
+}
+
 // hostShift is a number of this host's own.
 func hostShift() uint64 {
 	name, err := os.Hostname()

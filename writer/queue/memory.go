@@ -22,7 +22,8 @@ type Memory struct {
 	samples  int
 	closed   bool
 
-	out []Block // what Next returns; the consumer's
+	request request // scratch of take
+	out     []Block // what Next returns; the consumer's
 }
 
 // blockOverhead is what a block weighs beside its stream.
@@ -93,14 +94,14 @@ func (m *Memory) makeRoom(size int) bool {
 }
 
 // Next implements Queue.
-func (m *Memory) Next(ctx context.Context, maxSamples int, linger time.Duration) ([]Block, error) {
+func (m *Memory) Next(ctx context.Context, want Want) ([]Block, error) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		wait, ready, err := m.take(maxSamples, linger)
+		wait, ready, err := m.take(want)
 		if ready || err != nil {
 			return m.out, err
 		}
@@ -114,7 +115,7 @@ func (m *Memory) Next(ctx context.Context, maxSamples int, linger time.Duration)
 }
 
 // take puts what is due into m.out, or tells how long to wait at most.
-func (m *Memory) take(maxSamples int, linger time.Duration) (wait time.Duration, ready bool, err error) {
+func (m *Memory) take(want Want) (wait time.Duration, ready bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.out)
@@ -125,13 +126,12 @@ func (m *Memory) take(maxSamples int, linger time.Duration) (wait time.Duration,
 		}
 		return time.Hour, false, nil
 	}
-	n, samples := 0, 0
-	for n < m.count && (n == 0 || samples+m.at(n).Samples <= maxSamples) {
-		samples += m.at(n).Samples
+	n := 0
+	for m.request.begin(want); n < m.count && m.request.takes(m.at(n)); {
 		n++
 	}
-	full := n < m.count || samples >= maxSamples
-	if wait = linger - time.Since(m.at(0).Queued); !full && !m.closed && wait > 0 {
+	full := n < m.count || m.request.full()
+	if wait = want.Linger - time.Since(m.at(0).Queued); !full && !m.closed && wait > 0 {
 		return wait, false, nil
 	}
 	m.inFlight = n

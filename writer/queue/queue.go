@@ -20,7 +20,12 @@ type Block struct {
 	Stream  []byte // snappy elements
 	RawLen  int    // bytes of the message they decode to
 	Samples int
-	Lane    uint32 // blocks of one lane keep their order; a series never changes its lane
+
+	// Target is what the samples were scraped from and RowMs the timestamp of
+	// that scrape in ms since the Unix epoch, as kinglet.Row has them. A block
+	// holds samples of one row only.
+	Target uint64
+	RowMs  int64
 
 	// Extended says that the message has fields beyond 1.0 (start timestamps,
 	// metadata, custom buckets, any names), from which a 2.0 request is made;
@@ -34,21 +39,36 @@ type Block struct {
 // ErrClosed is what Next returns when the queue is closed and empty.
 var ErrClosed = errors.New("queue is closed")
 
-// Queue is a queue of one lane with any number of producers and one consumer.
+// Want says what the next request should be like.
+type Want struct {
+	// MaxSamples is the most samples of it, but for a single block that has more.
+	MaxSamples int
+	// Linger is how long the oldest block waits at most for the request to fill.
+	Linger time.Duration
+	// FreshShare is the share of requests that go to fresh samples while an
+	// outage's backlog is being sent, 0 to 1. With 0 the oldest goes first,
+	// always, as is needed where samples that come out of order are refused.
+	FreshShare float64
+	// OneRowPerTarget ends a request before a block of a target of which it has
+	// a block of another row, so that no series is in it twice.
+	OneRowPerTarget bool
+}
+
+// Queue is a queue with any number of producers and one consumer.
 type Queue interface {
 	// Append takes b. It never blocks: where there is no room the oldest blocks
 	// that are not in flight go, or b itself if that is not enough, and are
 	// counted. After Close it does nothing.
 	Append(b Block)
-	// Next returns the oldest blocks, at most maxSamples samples of them but
-	// at least one block, without removing them: they are in flight until Ack,
-	// or until Next is called again, which begins with the same blocks. It
-	// blocks until maxSamples are there, until the oldest has waited for
-	// linger, or until Close. It returns ctx.Err() or ErrClosed, the latter
-	// once nothing is left. The slice is valid until the next call.
-	Next(ctx context.Context, maxSamples int, linger time.Duration) ([]Block, error)
-	// Ack removes the n oldest blocks, which must be in flight: the endpoint
-	// took them, or they were given up, which the caller counts.
+	// Next returns the oldest blocks that make a request as wanted, one at
+	// least, without removing them: they are in flight until Ack, or until Next
+	// is called again, which begins with the same blocks. It blocks until the
+	// request is full, until the oldest has waited for Linger, or until Close.
+	// It returns ctx.Err() or ErrClosed, the latter once nothing is left. The
+	// slice is valid until the next call.
+	Next(ctx context.Context, want Want) ([]Block, error)
+	// Ack removes the first n blocks in flight: the endpoint took them, or they
+	// were given up, which the caller counts.
 	Ack(n int)
 	// Close ends waiting: nothing is appended any more, and Next returns what is
 	// left without delay.

@@ -50,6 +50,7 @@ func suite(t *testing.T, newQueue maker) {
 		{"a request fills up to its limit", fillsUp},
 		{"a request waits for linger, not longer", lingers},
 		{"a block larger than the limit comes alone", largeAlone},
+		{"a request has one row of a target if that is wanted", oneRow},
 		{"what was not acknowledged comes again", comesAgain},
 		{"a part can be acknowledged", partialAck},
 		{"a full queue loses its oldest, never what is in flight", losesOldest},
@@ -67,7 +68,7 @@ func suite(t *testing.T, newQueue maker) {
 
 func next(t *testing.T, q Queue, maxSamples int) string {
 	t.Helper()
-	blocks, err := q.Next(t.Context(), maxSamples, time.Second)
+	blocks, err := q.Next(t.Context(), Want{MaxSamples: maxSamples, Linger: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func inOrder(t *testing.T, newQueue maker) {
 			q.Append(block(id, 1))
 			want += string(id)
 		}
-		blocks, err := q.Next(t.Context(), 5, 0)
+		blocks, err := q.Next(t.Context(), Want{MaxSamples: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func inOrder(t *testing.T, newQueue maker) {
 		q.Ack(len(blocks))
 	}
 	for len(got) < len(want) {
-		blocks, err := q.Next(t.Context(), 9, 0)
+		blocks, err := q.Next(t.Context(), Want{MaxSamples: 9})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,6 +147,29 @@ func largeAlone(t *testing.T, newQueue maker) {
 	q.Append(block('b', 1))
 	if got := next(t, q, 100); got != "a" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func oneRow(t *testing.T, newQueue maker) {
+	q := newQueue(t, 20, nil)
+	for _, row := range []struct {
+		id     byte
+		target uint64
+		rowMs  int64
+	}{{'a', 1, 10}, {'b', 1, 10}, {'c', 2, 11}, {'d', 0, 12}, {'e', 0, 13}, {'f', 1, 20}, {'g', 2, 21}, {'h', 2, 31}} {
+		b := block(row.id, 1)
+		b.Target, b.RowMs = row.target, row.rowMs
+		q.Append(b)
+	}
+	for _, want := range []string{"abcde", "fg", "h"} {
+		blocks, err := q.Next(t.Context(), Want{MaxSamples: 100, Linger: time.Second, OneRowPerTarget: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ids(blocks); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		q.Ack(len(blocks))
 	}
 }
 
@@ -227,7 +251,7 @@ func closes(t *testing.T, newQueue maker) {
 	}
 	q.Append(block('b', 1))
 	q.Ack(1)
-	if _, err := q.Next(t.Context(), 100, time.Second); !errors.Is(err, ErrClosed) {
+	if _, err := q.Next(t.Context(), Want{MaxSamples: 100, Linger: time.Second}); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
 }
@@ -236,7 +260,7 @@ func cancels(t *testing.T, newQueue maker) {
 	q := newQueue(t, 10, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := q.Next(ctx, 100, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := q.Next(ctx, Want{MaxSamples: 100, Linger: time.Second}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

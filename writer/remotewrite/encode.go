@@ -31,6 +31,9 @@ type Encoder struct {
 	raw, scratch, packed []byte
 	open                 queue.Block // what raw holds, but for the stream
 	blocks               []queue.Block
+
+	target uint64 // of the row that is being encoded
+	rowMs  int64
 }
 
 // Reasons of samples that are not encoded.
@@ -46,7 +49,7 @@ const schemaCustom = -53
 const maxRawBytes = 4 << 20
 
 // Encode gives the samples of rows as blocks of at most MaxSamples, in order.
-// Rows share blocks where they fit. The slice is valid until the next call.
+// Rows of one target and time share blocks where they fit. The slice is valid until the next call.
 func (e *Encoder) Encode(rows ...*kinglet.Row) []queue.Block {
 	clear(e.blocks)
 	e.blocks = e.blocks[:0]
@@ -72,6 +75,9 @@ func (e *Encoder) row(row *kinglet.Row) {
 	exemplars := row.Exemplars
 	if !e.Exemplars {
 		exemplars = nil
+	}
+	if e.target, e.rowMs = row.Target, row.TimestampMs; e.open.Samples > 0 && (e.open.Target != e.target || e.open.RowMs != e.rowMs) {
+		e.cut()
 	}
 	for i, labels := range row.Shape.All() {
 		v := row.Values[i]
@@ -191,6 +197,7 @@ func (e *Encoder) begin(size int) {
 func (e *Encoder) count(atMs int64) {
 	if e.open.Samples == 0 {
 		e.open.MinMs, e.open.MaxMs = atMs, atMs
+		e.open.Target, e.open.RowMs = e.target, e.rowMs
 	}
 	e.open.Samples++
 	e.open.MinMs, e.open.MaxMs = min(e.open.MinMs, atMs), max(e.open.MaxMs, atMs)

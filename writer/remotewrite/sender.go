@@ -99,7 +99,7 @@ func (s *Sender) WantsExtended() bool { return s.extended.Load() }
 // not acknowledged stays in the queue.
 func (s *Sender) Run(ctx context.Context) {
 	for {
-		blocks, err := s.queue.Next(ctx, s.maxSamples, s.linger)
+		blocks, err := s.queue.Next(ctx, queue.Want{MaxSamples: s.maxSamples, Linger: s.linger})
 		if err != nil {
 			return // closed and empty, or ctx
 		}
