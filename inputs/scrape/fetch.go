@@ -80,7 +80,11 @@ func newPager(t *Target, windows *sync.Pool) (pager, error) {
 	if t.Gather != nil {
 		return gatherer(t.Gather), nil
 	}
-	return newFetcher(t, windows)
+	fetched, err := newFetcher(t, windows)
+	if err != nil || t.Explain == nil {
+		return fetched, err
+	}
+	return explaining{fetched, t.Explain}, nil
 }
 
 // gatherer is a page that is made in this process.
@@ -144,7 +148,7 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 	ctx, cancel := context.WithTimeout(ctx, f.target.Timeout)
 	defer cancel()
 	late := func() bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
-	resp, err := f.target.Client.Do(f.req.Clone(ctx))
+	resp, err := f.send(ctx)
 	if err != nil {
 		return 0, f.explain(late(), err, waiting)
 	}

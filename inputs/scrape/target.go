@@ -44,6 +44,10 @@ type Target struct {
 	Silent        bool  // send neither up nor scrape_*
 	Refused       error // if set, every scrape fails with it and no request is made
 
+	// Explain, if set, is given the error of a request that failed or of a page
+	// that was not taken, and returns one that wraps it and says what to change.
+	Explain func(error) error
+
 	// Protocols are what the target is asked for, the best one first; nil asks
 	// for the text format, which all exporters have and which costs least here.
 	Protocols []promtext.Protocol
