@@ -22,6 +22,8 @@ import (
 // target or a writer; it is not read from TOML itself.
 type Config struct {
 	TLS TLS
+	// Identity is for servers whose certificate is not in the dialled name.
+	Identity Identity
 
 	// Basic authentication, sent if Username is not empty. PasswordFile wins
 	// over Password and is read for every request.
@@ -107,6 +109,9 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, files: cfg.TLS.files()}
+	if cfg.Identity.Pinned != "" {
+		c.files = append(c.files, cfg.Identity.Pinned)
+	}
 	switch cfg.ProxyURL {
 	case "":
 	case ProxyFromEnvironment:
@@ -210,6 +215,9 @@ func (c *Client) current() (*http.Client, error) {
 	}
 	tlsConfig, err := c.cfg.TLS.load()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Identity.apply(tlsConfig); err != nil {
 		return nil, err
 	}
 	if c.http != nil {
