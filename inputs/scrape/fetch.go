@@ -81,8 +81,11 @@ func newPager(t *Target, windows *sync.Pool) (pager, error) {
 		return gatherer(t.Gather), nil
 	}
 	fetched, err := newFetcher(t, windows)
-	if err != nil || t.Explain == nil {
-		return fetched, err
+	switch {
+	case err != nil:
+		return nil, err
+	case t.Explain == nil:
+		return fetched, nil
 	}
 	return explaining{fetched, t.Explain}, nil
 }
