@@ -16,16 +16,12 @@ type EncodedSeries struct {
 // NewShapeFromEncoded is NewShape for labels that are encoded already. It keeps
 // none of the bytes.
 func NewShapeFromEncoded(series []EncodedSeries) *Shape {
-	s := newShape(len(series))
-	var before []byte
+	p := newPacker(len(series))
 	for i := range series {
-		now := series[i].Labels
-		checkFinalEncoded(now)
-		s.put(i, before, now, series[i].Kind, series[i].Meta)
-		before = now
+		checkFinalEncoded(series[i].Labels)
+		p.add(series[i].Labels, series[i].Kind, series[i].Meta)
 	}
-	s.packed = bytes.Clone(s.packed)
-	return s
+	return p.shape
 }
 
 // checkFinalEncoded is checkFinal for encoded labels.

@@ -2,7 +2,7 @@
 // label, a series, a shape (the list of series a target exposes), a row (one
 // value per series of a shape) and the sink that takes rows. It has no
 // behaviour beyond keeping these values well formed, and depends on the
-// standard library alone.
+// standard library and a compressor alone.
 package kinglet
 
 import (

@@ -1,11 +1,13 @@
 package kinglet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"slices"
 	"sync/atomic"
+
+	"github.com/klauspost/compress/s2"
 )
 
 // Kind says what the samples of a series are.
@@ -53,59 +55,67 @@ const (
 //
 // A label set is given out in the encoding of the `labels` fields of a
 // remote-write 1.0 TimeSeries, so that the writer copies it as it is. In memory
-// a column keeps only what differs from the column before it: neighbours of a
-// well ordered shape share most of their labels, and a node's fifty thousand
-// label sets of 250 bytes would else be the largest part of the program.
+// a column keeps only what differs from the column before it, and that is
+// compressed: label sets are read when a shape is new, and when it ends, while a
+// node's fifty thousand of them, 250 bytes each, would else be the largest part
+// of the program.
 type Shape struct {
-	packed   []byte   // front-coded label sets, see appendDifference
-	restarts []uint32 // where each restartEvery-th column begins in packed; it stands there whole
+	blocks   [][]byte // of blockColumns label sets each: front-coded, see appendDifference, then snappy
 	columns  int
 	kinds    []Kind  // nil if all are floats
 	metas    []*Meta // nil if no series has one
 	attached atomic.Value
 }
 
-// restartEvery bounds the work of reading a single column.
-const restartEvery = 32
+// blockColumns bounds the work of reading a single column. Front-coded, so many
+// are some 40 KiB, about as far as snappy looks back.
+const blockColumns = 512
 
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
 func NewShape(series []Series) *Shape {
-	s := newShape(len(series))
-	var before, now []byte
+	p := newPacker(len(series))
+	var now []byte
 	for i := range series {
 		checkFinal(series[i].Labels)
 		now = AppendEncodedLabels(now[:0], series[i].Labels)
-		s.put(i, before, now, series[i].Kind, series[i].Meta)
-		before, now = now, before
+		p.add(now, series[i].Kind, series[i].Meta)
 	}
-	s.packed = slices.Clip(s.packed)
-	return s
+	return p.shape
 }
 
-func newShape(columns int) *Shape {
-	return &Shape{columns: columns, restarts: make([]uint32, 0, (columns+restartEvery-1)/restartEvery)}
+// packer makes a shape column by column.
+type packer struct {
+	shape  *Shape
+	added  int
+	block  []byte // the label sets since the last full block
+	before []byte // the label set added last
 }
 
-// put adds column i, whose label set is now, behind one whose label set is
-// before.
-func (s *Shape) put(i int, before, now []byte, kind Kind, meta *Meta) {
-	if i%restartEvery == 0 {
-		s.restarts = append(s.restarts, uint32(len(s.packed)))
-		before = nil
-	}
-	s.packed = appendDifference(s.packed, before, now)
+func newPacker(columns int) *packer {
+	return &packer{shape: &Shape{columns: columns, blocks: make([][]byte, 0, (columns+blockColumns-1)/blockColumns)}}
+}
+
+// add adds a column. The label set stays the caller's.
+func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
+	s := p.shape
+	p.block = appendDifference(p.block, p.before, labels)
+	p.before = append(p.before[:0], labels...)
 	if kind != KindFloat {
 		if s.kinds == nil {
 			s.kinds = make([]Kind, s.columns)
 		}
-		s.kinds[i] = kind
+		s.kinds[p.added] = kind
 	}
 	if meta != nil {
 		if s.metas == nil {
 			s.metas = make([]*Meta, s.columns)
 		}
-		s.metas[i] = meta
+		s.metas[p.added] = meta
+	}
+	if p.added++; p.added%blockColumns == 0 || p.added == s.columns {
+		s.blocks = append(s.blocks, bytes.Clone(s2.EncodeSnappyBetter(nil, p.block)))
+		p.block, p.before = p.block[:0], p.before[:0]
 	}
 }
 
@@ -113,7 +123,13 @@ func (s *Shape) put(i int, before, now []byte, kind Kind, meta *Meta) {
 func (s *Shape) Len() int { return s.columns }
 
 // LabelBytes is the memory that the label sets take, in bytes.
-func (s *Shape) LabelBytes() int { return len(s.packed) + 4*len(s.restarts) }
+func (s *Shape) LabelBytes() int {
+	n := 0
+	for _, b := range s.blocks {
+		n += len(b)
+	}
+	return n
+}
 
 // Kind says what column i holds.
 func (s *Shape) Kind(i int) Kind {
@@ -136,29 +152,42 @@ func (s *Shape) Meta(i int) *Meta {
 // the next column, and read only.
 func (s *Shape) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		var before, now []byte
-		rest := s.packed
-		for i := range s.columns {
-			now, rest = cutDifference(now[:0], before, rest)
-			if !yield(i, now) {
-				return
+		var raw, before, now []byte
+		for n, block := range s.blocks {
+			raw = unpack(raw, block)
+			before = before[:0]
+			rest := raw
+			for i := n * blockColumns; len(rest) > 0; i++ {
+				now, rest = cutDifference(now[:0], before, rest)
+				if !yield(i, now) {
+					return
+				}
+				before, now = now, before
 			}
-			before, now = now, before
 		}
 	}
 }
 
 // EncodedLabels is the label set of column i as the `labels` fields of a
-// remote-write 1.0 TimeSeries. The bytes are the caller's. For many columns
-// All is cheaper.
+// remote-write 1.0 TimeSeries. The bytes are the caller's. It takes some ten
+// microseconds: for more than a few columns use All.
 func (s *Shape) EncodedLabels(i int) []byte {
 	var before, now []byte
-	rest := s.packed[s.restarts[i/restartEvery]:]
-	for range i%restartEvery + 1 {
+	rest := unpack(nil, s.blocks[i/blockColumns])
+	for range i%blockColumns + 1 {
 		before, now = now, before
 		now, rest = cutDifference(now[:0], before, rest)
 	}
 	return now
+}
+
+// unpack decodes a block, into dst if it is large enough.
+func unpack(dst, block []byte) []byte {
+	raw, err := s2.Decode(dst, block)
+	if err != nil {
+		panic("kinglet: a shape's labels are damaged: " + err.Error()) // we wrote them
+	}
+	return raw
 }
 
 // AppendLabels appends the label set of column i to dst.

@@ -132,9 +132,9 @@ func (n Naming) rewrite(shape *kinglet.Shape) *View {
 // columns are the series of a shape as they would be sent.
 func (n Naming) columns(shape *kinglet.Shape) []column {
 	all := make([]column, shape.Len())
-	for i := range all {
-		c := column{from: string(shape.EncodedLabels(i))}
-		labels, keep := n.withExternal(shape.AppendLabels(nil, i)), true
+	for i, encoded := range shape.All() {
+		c := column{from: string(encoded)}
+		labels, keep := n.withExternal(kinglet.AppendDecodedLabels(nil, encoded)), true
 		if n.Relabel != nil {
 			had := hasName(labels)
 			labels, keep = n.Relabel.Process(labels)
@@ -224,8 +224,8 @@ func boolInt(b bool) int {
 }
 
 func isLegacyShape(shape *kinglet.Shape) bool {
-	for i := range shape.Len() {
-		if !isLegacy(shape.EncodedLabels(i)) {
+	for _, encoded := range shape.All() {
+		if !isLegacy(encoded) {
 			return false
 		}
 	}
