@@ -90,6 +90,8 @@ var reasons = []string{
 	reasonShutdown, reasonRemoved, reasonCollision, "queue_full",
 	remotewrite.ReasonRejected, remotewrite.ReasonUnauthorized, remotewrite.ReasonTooLarge, remotewrite.ReasonRedirect,
 	remotewrite.ReasonOddStatus, remotewrite.ReasonNotWritten, remotewrite.ReasonMaxAge, remotewrite.ReasonNotIn1, remotewrite.ReasonDamaged,
+	remotewrite.ReasonOutOfOrder, remotewrite.ReasonDuplicate, remotewrite.ReasonTooOld, remotewrite.ReasonTooNew,
+	remotewrite.ReasonLimit, remotewrite.ReasonInvalid, remotewrite.ReasonConflict,
 	remotewrite.ReasonCustomBuckets, remotewrite.ReasonNativeHistograms,
 }
 

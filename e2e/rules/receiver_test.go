@@ -104,6 +104,10 @@ func (rc *receiver) seen() []Request {
 }
 
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet { // an agent may look what it writes to
+		http.NotFound(w, r)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 256<<20))
 	q := &Request{
 		At: time.Now(), Method: r.Method, URI: r.URL.RequestURI(), Header: r.Header.Clone(), Remote: r.RemoteAddr,

@@ -29,6 +29,9 @@ type Config struct {
 	BearerTokenFile string   `toml:"bearer_token_file" expand:"braces"`
 	Headers         []string `toml:"headers" expand:"braces"` // name, value, name, value; Host sets the request's host
 
+	Profile    Profile  `toml:"profile"`     // what receives; "auto" finds out
+	FreshShare *float64 `toml:"fresh_share"` // see Habits.FreshShare; nil: as the profile has it
+
 	TimeoutMs           int64  `toml:"timeout"`      // ms, whole attempt
 	DialTimeoutMs       int64  `toml:"dial_timeout"` // ms
 	MaxIdleConnsPerHost int    `toml:"max_idle_conns_per_host"`
@@ -44,7 +47,7 @@ type Config struct {
 	NativeHistograms bool          `toml:"native_histograms"` // likewise
 
 	ProtobufMessage string            `toml:"protobuf_message"` // "1.0", "2.0" or "auto": 2.0 once the receiver has shown that it writes it
-	Compression     string            `toml:"compression"`      // "snappy" or "zstd", which VictoriaMetrics takes
+	Compression     string            `toml:"compression"`      // "snappy"; "zstd", which VictoriaMetrics takes; or "auto": zstd where the profile has it
 	MaxAge          unit.Duration     `toml:"max_age"`          // samples older than this are given up; 0 = never
 	ExternalLabels  map[string]string `toml:"external_labels" expand:"all"`
 
@@ -60,6 +63,7 @@ const (
 	MessageAuto    = "auto"
 	CompressSnappy = "snappy"
 	CompressZstd   = "zstd"
+	CompressAuto   = "auto"
 )
 
 const (
@@ -77,6 +81,7 @@ const (
 // of Categraf's users drop it.
 func DefaultConfig() Config {
 	return Config{
+		Profile:             ProfileAuto,
 		TimeoutMs:           defaultTimeout.Milliseconds(),
 		DialTimeoutMs:       defaultDialTimeout.Milliseconds(),
 		MaxIdleConnsPerHost: 1,
@@ -136,6 +141,7 @@ func (c Config) Validate() error {
 		fault("max_backoff = %v: want min_backoff (%v) or more", c.MaxBackoff, c.MinBackoff)
 	}
 	faults = append(faults, c.messageFaults()...)
+	faults = append(faults, c.profileFaults()...)
 	return errors.Join(append(faults, c.relabelFaults()...)...)
 }
 
@@ -145,8 +151,8 @@ func (c Config) messageFaults() []error {
 	if !slices.Contains([]string{Message1, Message2, MessageAuto}, c.ProtobufMessage) {
 		fault("protobuf_message = %q: want %q, %q or %q", c.ProtobufMessage, Message1, Message2, MessageAuto)
 	}
-	if !slices.Contains([]string{CompressSnappy, CompressZstd}, c.Compression) {
-		fault("compression = %q: want %q or %q", c.Compression, CompressSnappy, CompressZstd)
+	if !slices.Contains([]string{CompressSnappy, CompressZstd, CompressAuto}, c.Compression) {
+		fault("compression = %q: want %q, %q or %q", c.Compression, CompressSnappy, CompressZstd, CompressAuto)
 	}
 	if c.Compression == CompressZstd && c.ProtobufMessage != Message1 {
 		fault("compression = %q: want protobuf_message = %q with it", CompressZstd, Message1)
@@ -164,6 +170,34 @@ func (c Config) messageFaults() []error {
 		if !utf8.ValidString(c.ExternalLabels[name]) {
 			fault("external_labels: the value of %s is not UTF-8", name)
 		}
+	}
+	return faults
+}
+
+// profileFaults are those of the profile, and of what it does not go with.
+func (c Config) profileFaults() []error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if share := c.FreshShare; share != nil && !(*share >= 0 && *share <= 0.9) {
+		fault("fresh_share = %v: want 0 to 0.9", *share)
+	}
+	if !slices.Contains(profiles, c.Profile) {
+		names := make([]string, len(profiles))
+		for i, p := range profiles {
+			names[i] = string(p)
+		}
+		fault("profile = %q: want one of %s", c.Profile, strings.Join(names, ", "))
+		return faults
+	}
+	if c.Profile == ProfileAuto || c.Profile == ProfileOther {
+		return faults
+	}
+	h := c.Profile.Habits()
+	if c.ProtobufMessage == Message2 && !h.Message2 {
+		fault("protobuf_message = %q: want %q with profile = %q, which answers 2xx to 2.0 and stores nothing", Message2, Message1, c.Profile)
+	}
+	if c.Compression == CompressZstd && !h.Zstd {
+		fault("compression = %q: want %q with profile = %q", CompressZstd, CompressSnappy, c.Profile)
 	}
 	return faults
 }

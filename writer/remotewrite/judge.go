@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Reasons of samples that an endpoint refused.
+// Reasons of samples that an endpoint refused, beside those of refusal.
 const (
-	ReasonRejected     = "rejected"     // 4xx but those below
+	ReasonRejected     = "rejected"     // other 4xx
 	ReasonUnauthorized = "unauthorized" // 401 or 403, twice
 	ReasonTooLarge     = "too_large"    // 413 to a single series
 	ReasonRedirect     = "redirect"     // 3xx
@@ -46,7 +46,7 @@ func (s *Sender) judge(err error) verdict {
 	case code == http.StatusRequestEntityTooLarge:
 		return verdict{reason: ReasonTooLarge}
 	case code/100 == 4:
-		return verdict{reason: ReasonRejected}
+		return verdict{reason: refusal(answer)}
 	case code/100 == 3:
 		return verdict{reason: ReasonRedirect}
 	}

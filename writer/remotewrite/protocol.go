@@ -9,6 +9,8 @@ import (
 // plain 1.0 must be proven by the endpoint: some answer 2xx to what they did not
 // understand. It falls back to plain 1.0 once and for all (RW-74 to RW-83).
 type protocol struct {
+	message, compression string // as configured
+
 	better form // to be tried; formPlain for nothing
 	eager  bool // tried from the first request on, not after a plain one was taken
 
@@ -17,16 +19,36 @@ type protocol struct {
 	refused    bool // that it does not
 }
 
-func newProtocol(cfg Config) protocol {
-	switch {
-	case cfg.Compression == CompressZstd:
-		return protocol{better: formZstd, eager: true}
-	case cfg.ProtobufMessage == Message2:
-		return protocol{better: formMessage2, eager: true}
-	case cfg.ProtobufMessage == MessageAuto:
-		return protocol{better: formMessage2}
+func newProtocol(cfg Config, h Habits) protocol {
+	p := protocol{message: cfg.ProtobufMessage, compression: cfg.Compression}
+	p.suit(h)
+	return p
+}
+
+// suit chooses what to try of an endpoint with these habits. What it has shown
+// to take counts for more.
+func (p *protocol) suit(h Habits) {
+	if p.proven {
+		return
 	}
-	return protocol{}
+	better, eager := formPlain, false
+	switch {
+	case p.compression == CompressZstd, p.compression == CompressAuto && h.Zstd:
+		better, eager = formZstd, true
+	case p.message == Message2 && h.Message2:
+		better, eager = formMessage2, true
+	case p.message == MessageAuto && h.Message2:
+		better = formMessage2
+	}
+	if better != p.better {
+		p.better, p.eager, p.refused = better, eager, false
+	}
+}
+
+// depends reports whether the next request may look different once it is known
+// what receives it.
+func (p *protocol) depends() bool {
+	return p.next() == formMessage2 && !p.proven || p.compression == CompressAuto && p.better != formZstd && p.plainTaken
 }
 
 // next is the form of the next request.

@@ -42,6 +42,9 @@ type Sender struct {
 	metadataSent  time.Time
 	families      Families
 
+	cfg      Config
+	identity identity
+	habits   Habits
 	retry    []int
 	backoff  backoff
 	size     requestSize
@@ -54,6 +57,7 @@ type Sender struct {
 
 // State is how an endpoint is doing.
 type State struct {
+	Profile     Profile   // of the receiver, as far as it is known
 	LastSuccess time.Time // the last 2xx; zero before the first
 	LastError   string    // the last failure, without secrets
 	LastErrorAt time.Time
@@ -84,8 +88,11 @@ func NewSender(cfg Config, batching Batching, from Source, client *Client, obser
 		queue: from.Queue, families: from.Families, client: client, observer: observer, faults: faultLog{log: log},
 		metadataEvery: cfg.MetadataInterval.Duration,
 		maxSamples:    batching.MaxSamples, linger: batching.Linger, maxAge: cfg.MaxAge.Duration, retry: cfg.RetryStatus,
-		backoff: backoff{min: cfg.MinBackoff.Duration, max: cfg.MaxBackoff.Duration}, protocol: newProtocol(cfg),
+		backoff: backoff{min: cfg.MinBackoff.Duration, max: cfg.MaxBackoff.Duration}, cfg: cfg, identity: newIdentity(cfg),
 	}
+	s.habits = cfg.Habits(s.identity.profile)
+	s.protocol = newProtocol(cfg, s.habits)
+	s.state.Profile = s.identity.profile
 	s.extended.Store(s.protocol.wantsExtended())
 	return s
 }
@@ -99,10 +106,11 @@ func (s *Sender) WantsExtended() bool { return s.extended.Load() }
 // not acknowledged stays in the queue.
 func (s *Sender) Run(ctx context.Context) {
 	for {
-		blocks, err := s.queue.Next(ctx, queue.Want{MaxSamples: s.maxSamples, Linger: s.linger})
+		blocks, err := s.queue.Next(ctx, s.want())
 		if err != nil {
 			return // closed and empty, or ctx
 		}
+		s.identify(ctx, blocks)
 		if err := s.deliver(ctx, blocks, s.queue.Ack); err != nil {
 			return // ctx
 		}
@@ -110,6 +118,30 @@ func (s *Sender) Run(ctx context.Context) {
 			s.metadata(ctx)
 		}
 	}
+}
+
+// want is the request to make next.
+func (s *Sender) want() queue.Want {
+	return queue.Want{
+		MaxSamples: s.maxSamples, Linger: s.linger,
+		FreshShare: s.habits.FreshShare, OneRowPerTarget: s.habits.OneRowPerTarget,
+	}
+}
+
+// identify finds out what receives, if that makes a difference for what is to
+// be sent: for its form, or because it is an outage's backlog.
+func (s *Sender) identify(ctx context.Context, next []queue.Block) {
+	state := s.State()
+	backlog := !state.LastSuccess.IsZero() && !state.Failing && next[0].MaxMs < time.Now().Add(-backlogAge).UnixMilli()
+	if !backlog && !s.protocol.depends() || !s.identity.ask(ctx, s.client) {
+		return
+	}
+	found := s.identity.profile
+	s.faults.log.Info("endpoint has shown what it is", "profile", string(found))
+	s.habits = s.cfg.Habits(found)
+	s.protocol.suit(s.habits)
+	s.extended.Store(s.protocol.wantsExtended())
+	s.note(func(st *State) { st.Profile = found })
 }
 
 // State tells how the endpoint is doing.

@@ -207,7 +207,7 @@ func TestSenderGivesUpWhatIsRefused(t *testing.T) {
 		answers []answer
 		want    counts
 	}{
-		{"400 is dropped at once", []answer{{status: 400, body: "out of order"}}, counts{"dropped rejected": 60, "requests 400": 1}},
+		{"400 is dropped at once", []answer{{status: 400, body: "out of order"}}, counts{"dropped out_of_order": 60, "requests 400": 1}},
 		{"404 is dropped", []answer{{status: 404}}, counts{"dropped rejected": 60, "requests 404": 1}},
 		{"a redirect is not followed", []answer{{status: 301, header: redirect}}, counts{"dropped redirect": 60, "requests 301": 1}},
 		{"401 is tried once more", []answer{{status: 401}, {status: 401}}, counts{"dropped unauthorized": 60, "requests 401": 2, "retried other": 1}},
