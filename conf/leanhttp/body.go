@@ -7,13 +7,11 @@ import (
 
 // body is the body of an answer, as far as it has been read.
 type body struct {
-	framing framing
-	left    int64  // bytes to come, of the body or of the chunk
-	keep    bool   // the connection may be used again afterwards
-	ahead   []byte // read together with the head
-	chunk   chunkState
-	digits  int  // of the chunk's length, so far
-	over    bool // the end was reached
+	kind          // left counts down, in chunks from the length of each
+	ahead  []byte // read together with the head
+	chunk  chunkState
+	digits int  // of the chunk's length, so far
+	over   bool // the end was reached
 }
 
 // chunkState is where in a chunked body the next byte stands.

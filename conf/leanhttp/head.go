@@ -3,8 +3,30 @@ package leanhttp
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strconv"
 )
+
+// Head is the front of an answer. It stands in the buffer that Do was given, and
+// is valid until that is used again.
+type Head struct {
+	Status int
+	fields []byte // header lines and the empty line
+}
+
+// Field is the value of the first header of that name, given in lower case, or
+// nil.
+func (h Head) Field(lower string) []byte {
+	for rest := h.fields; ; {
+		var line []byte
+		if line, rest = cutLine(rest); len(line) == 0 {
+			return nil
+		}
+		if name, value, _ := bytes.Cut(line, []byte(":")); is(name, lower) {
+			return bytes.Trim(value, " \t")
+		}
+	}
+}
 
 // framing is how the end of a body is known.
 type framing uint8
@@ -18,80 +40,79 @@ const (
 // kind is what the head says about the body.
 type kind struct {
 	framing framing
-	left    int64
-	keep    bool // the connection may be used again
-	old     bool // HTTP/1.0
+	left    int64 // bytes to come
+	keep    bool  // the connection may be used again
+	old     bool  // HTTP/1.0
 }
 
 // headEnd is where the body begins, or 0 if the empty line is not in b yet.
 // b[:seen] has been looked at before.
 func headEnd(b []byte, seen int) int {
-	from := max(seen-3, 0)
-	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
-		return from + i + 4
+	for at := max(seen-2, 0); ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return 0
+		}
+		at += i + 1
+		switch rest := b[at:]; {
+		case len(rest) > 0 && rest[0] == '\n':
+			return at + 1
+		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
+			return at + 2
+		}
 	}
-	return 0
 }
 
 // parseHead reads a status line and headers, with the empty line.
 func parseHead(b []byte) (Head, kind, error) {
-	head, k := Head{Length: -1}, kind{framing: byClose}
-	if bytes.Count(b, []byte("\n")) != bytes.Count(b, []byte("\r\n")) {
-		return head, k, &UnusualError{"bare newlines in its headers"}
-	}
 	line, rest := cutLine(b)
-	var minor byte
 	if len(line) < len("HTTP/1.1 200") || string(line[:7]) != "HTTP/1." || line[8] != ' ' || len(line) > 12 && line[12] != ' ' {
-		return head, k, &UnusualError{fmt.Sprintf("the status line %.40q", line)}
+		return Head{}, kind{}, &UnusualError{fmt.Sprintf("the status line %.40q", line)}
 	}
-	minor = line[7]
+	minor := line[7]
 	status, ok := digits(line[9:12])
-	if !ok || minor != '0' && minor != '1' {
-		return head, k, &UnusualError{fmt.Sprintf("the status line %.40q", line)}
+	if !ok || status < 100 || minor != '0' && minor != '1' {
+		return Head{}, kind{}, &UnusualError{fmt.Sprintf("the status line %.40q", line)}
 	}
-	head.Status, k.keep, k.old = int(status), minor == '1', minor == '0'
-	if status != 200 && len(line) > 13 {
-		head.Reason = string(line[13:min(len(line), 100)])
-	}
-	if status < 200 || status >= 300 && status < 400 {
-		return head, k, &UnusualError{fmt.Sprintf("status %d", status)}
+	head, k := Head{Status: int(status), fields: rest}, kind{framing: byClose, left: -1, keep: minor == '1', old: minor == '0'}
+	if status == http.StatusSwitchingProtocols {
+		return head, k, &UnusualError{"status 101"} // what follows is no HTTP
 	}
 	for {
 		line, rest = cutLine(rest)
 		if len(line) == 0 {
 			break
 		}
-		if err := header(line, &head, &k); err != nil {
+		if err := k.header(line); err != nil {
 			return head, k, err
 		}
 	}
-	if k.framing == byLength {
-		k.left = head.Length
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		k.framing, k.left = byLength, 0 // whatever its headers say
 	}
-	if k.framing == byClose {
+	switch k.framing {
+	case byChunks:
+		k.left = 0 // each has a length of its own
+	case byClose:
 		k.keep = false
 	}
 	return head, k, nil
 }
 
-// header takes over what one header line says.
-func header(line []byte, head *Head, k *kind) error {
+// header takes over what one header line says of the body.
+func (k *kind) header(line []byte) error {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 || name[0] == ' ' || name[0] == '\t' || name[len(name)-1] == ' ' {
 		return &UnusualError{fmt.Sprintf("the header line %.40q", line)}
 	}
 	value = bytes.Trim(value, " \t")
 	switch {
-	case is(name, "content-type"):
-		if head.ContentType == "" {
-			head.ContentType = string(value)
-		}
 	case is(name, "content-length"):
 		n, ok := digits(value)
-		if !ok || head.Length >= 0 && head.Length != n {
+		if !ok || k.left >= 0 && k.left != n {
 			return &UnusualError{"an odd Content-Length"}
 		}
-		head.Length = n
+		k.left = n
 		if k.framing != byChunks {
 			k.framing = byLength
 		}
@@ -100,10 +121,6 @@ func header(line []byte, head *Head, k *kind) error {
 			return &UnusualError{fmt.Sprintf("Transfer-Encoding %.40q", value)}
 		}
 		k.framing = byChunks
-	case is(name, "content-encoding"):
-		if head.Gzip = is(value, "gzip"); !head.Gzip && len(value) > 0 && !is(value, "identity") {
-			return &UnusualError{fmt.Sprintf("Content-Encoding %.40q", value)}
-		}
 	case is(name, "connection"):
 		if !is(value, "keep-alive") {
 			k.keep = false
@@ -112,10 +129,10 @@ func header(line []byte, head *Head, k *kind) error {
 	return nil
 }
 
-// cutLine takes the first line off b, without its CRLF.
+// cutLine takes the first line off b, without its end.
 func cutLine(b []byte) (line, rest []byte) {
-	line, rest, _ = bytes.Cut(b, []byte("\r\n"))
-	return line, rest
+	line, rest, _ = bytes.Cut(b, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), rest
 }
 
 // is compares b with a lower-case text, without regard to case.

@@ -1,9 +1,10 @@
-// Package leanhttp gets one plain-HTTP URL again and again over a connection
-// that it keeps. It does for the usual page of a target on the same node what
-// net/http does for everything, at a fraction of the cost: no goroutine, no
-// buffer and no allocation of its own per request. It knows neither TLS,
-// proxies nor redirects, and undoes no compression; an answer that needs more
-// than it knows is an UnusualError, and net/http's.
+// Package leanhttp makes plain-HTTP requests of one server again and again over
+// a connection that it keeps. It does for the usual page of a target on the same
+// node, and for the usual answer of an endpoint, what net/http does for
+// everything, at a fraction of the cost: no goroutine, no buffer of its own, and
+// few system calls. It knows neither TLS, proxies nor redirects, and undoes no
+// compression; an answer that needs more than it knows is an UnusualError, and
+// net/http's.
 package leanhttp
 
 import (
@@ -12,26 +13,23 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
-// Client gets one URL. It belongs to one goroutine, but for Interrupt.
+// Client makes requests of one server, one at a time. It belongs to one
+// goroutine.
 type Client struct {
 	address string
-	request []byte
 	dialer  net.Dialer
 
-	mu    sync.Mutex // guards conn against Interrupt
-	conn  net.Conn   // nil while there is none
-	reuse bool       // conn has served a request before
-	body  body
+	conn *conn       // nil while there is none
+	stop func() bool // ends the watch over the context of the exchange; nil between exchanges
+	body body
 }
 
-// New makes a client that dials address (host:port) and sends request, which
-// is a whole GET request of HTTP/1.1 with its headers and the empty line.
-func New(address string, request []byte) *Client {
-	return &Client{address: address, request: request}
+// New makes a client that dials address (host:port). It opens no connection.
+func New(address string, dialer net.Dialer) *Client {
+	return &Client{address: address, dialer: dialer}
 }
 
 // An UnusualError says that an answer needs a fuller client. The connection is
@@ -40,31 +38,31 @@ type UnusualError struct{ What string }
 
 func (e *UnusualError) Error() string { return "answer with " + e.What }
 
-// Head is the front of an answer.
-type Head struct {
-	Status      int
-	Reason      string // behind the status, such as "Service Unavailable"; 200 has none
-	ContentType string
-	Length      int64 // bytes of body, -1 if not said
-	Gzip        bool  // the body is compressed so, and left so
-}
+const (
+	// HeadLimit is the most bytes of status line and headers.
+	HeadLimit = 16 << 10
+	// idleLimit is how long a connection is kept for the next request: longer
+	// than most intervals, shorter than the memory of most firewalls.
+	idleLimit = 5 * time.Minute
+	// informational is the most answers of status 1xx before the one that counts.
+	informational = 5
+)
 
-// HeadLimit is the most bytes of status line and headers.
-const HeadLimit = 16 << 10
-
-var errHeadTooLong = fmt.Errorf("the headers are longer than %d bytes", HeadLimit)
-
-// Get sends the request and reads the head of the answer. buffer, of HeadLimit
-// bytes at least, is scratch until Get returns, and keeps the beginning of the
-// body after that: it must be left alone until Read has returned the first
-// time. The deadline holds for dialing, writing, and all that is read, up to
-// the end of the body. ctx ends dialing alone.
-func (c *Client) Get(ctx context.Context, deadline time.Time, buffer []byte) (Head, error) {
-	head, err := c.try(ctx, deadline, buffer)
-	if err != nil && c.reuse && isGone(err) {
+// Do sends the parts of request, one behind the other, and reads the head of the
+// answer. The request is a whole one of HTTP/1.1 and may be sent twice: Do does
+// so at once if the server closed a kept connection. buffer is scratch until
+// Do returns, and keeps the head and the beginning of the body after that: it
+// must be left alone until Read has returned the first time; up to HeadLimit
+// bytes of it are used. The deadline holds for dialing, writing, and all that is
+// read up to the end of the body, as does ctx. Whoever calls Do reads to the end
+// or calls Discard.
+func (c *Client) Do(ctx context.Context, deadline time.Time, request [][]byte, buffer []byte) (Head, error) {
+	c.Discard()
+	head, err := c.try(ctx, deadline, request, buffer)
+	if err != nil && c.conn != nil && c.conn.served && isGone(err) {
 		// The server closed an idle connection, as servers do: not a failure.
 		c.drop()
-		head, err = c.try(ctx, deadline, buffer)
+		head, err = c.try(ctx, deadline, request, buffer)
 	}
 	if err != nil {
 		c.drop()
@@ -80,65 +78,90 @@ func (e staleError) Unwrap() error { return e.error }
 // isGone reports whether a request may be sent again: no byte of an answer
 // came, and time was not the reason.
 func isGone(err error) bool {
-	var stale staleError
-	var timeout net.Error
-	return errors.As(err, &stale) && (!errors.As(err, &timeout) || !timeout.Timeout())
+	if _, stale := errors.AsType[staleError](err); !stale {
+		return false
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	return !ok || !timeout.Timeout()
 }
 
-func (c *Client) try(ctx context.Context, deadline time.Time, buffer []byte) (Head, error) {
+func (c *Client) try(ctx context.Context, deadline time.Time, request [][]byte, buffer []byte) (Head, error) {
 	if err := c.connect(ctx, deadline); err != nil {
 		return Head{}, err
 	}
-	if _, err := c.conn.Write(c.request); err != nil {
-		return Head{}, staleError{fmt.Errorf("send the request: %w", err)}
+	lost := c.conn.write(request)
+	if timeout, ok := errors.AsType[net.Error](lost); ok && timeout.Timeout() {
+		return Head{}, lost
 	}
-	n, end := 0, 0
-	for end == 0 {
-		if n == HeadLimit {
-			return Head{}, errHeadTooLong
+	// A server may answer, and close, before it has read all.
+	head, err := c.answer(buffer[:min(len(buffer), HeadLimit)])
+	if lost != nil {
+		c.body.keep = false
+		if _, nothing := errors.AsType[staleError](err); nothing && !errors.Is(lost, errAnswered) {
+			return head, staleError{lost}
 		}
-		m, err := c.conn.Read(buffer[n:HeadLimit])
-		if m == 0 && err != nil {
-			if errors.Is(err, io.EOF) && n > 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			err = fmt.Errorf("read the headers: %w", err)
-			if n == 0 {
-				err = staleError{err}
-			}
-			return Head{}, err
-		}
-		end = headEnd(buffer[:n+m], n)
-		n += m
 	}
-	head, kind, err := parseHead(buffer[:end])
-	if err != nil {
-		return head, err
-	}
-	c.body = body{framing: kind.framing, left: kind.left, keep: kind.keep, ahead: buffer[end:n]}
-	return head, nil
+	return head, err
 }
 
-// connect dials if there is no connection, and sets its deadline.
+// answer reads the head of the answer, which may have others before it that say
+// that it will come.
+func (c *Client) answer(buffer []byte) (Head, error) {
+	n, begin := 0, 0
+	for range informational + 1 {
+		end := headEnd(buffer[begin:n], 0)
+		for end == 0 {
+			if n == len(buffer) {
+				return Head{}, &UnusualError{fmt.Sprintf("headers of more than %d bytes", len(buffer))}
+			}
+			m, err := c.conn.Read(buffer[n:])
+			if err != nil {
+				if n == 0 {
+					return Head{}, staleError{err}
+				}
+				if errors.Is(err, io.EOF) {
+					err = io.ErrUnexpectedEOF
+				}
+				return Head{}, fmt.Errorf("read the headers: %w", err)
+			}
+			end = headEnd(buffer[begin:n+m], n-begin)
+			n += m
+		}
+		head, framing, err := parseHead(buffer[begin : begin+end])
+		begin += end
+		if err != nil {
+			return head, err
+		}
+		if head.Status >= 200 {
+			c.body = body{kind: framing, ahead: buffer[begin:n]}
+			return head, nil
+		}
+	}
+	return Head{}, &UnusualError{fmt.Sprintf("more than %d informational ones before it", informational)}
+}
+
+// connect dials if there is no connection of use, and begins the exchange.
 func (c *Client) connect(ctx context.Context, deadline time.Time) error {
-	if c.conn != nil {
-		c.reuse = true
-		return c.conn.SetDeadline(deadline)
+	if c.conn != nil && (time.Since(c.conn.idleSince) > idleLimit || !c.conn.quiet()) {
+		c.drop() // closed by the server, or it says what nobody asked
 	}
-	c.reuse = false
-	d := c.dialer
-	d.Deadline = deadline
-	conn, err := d.DialContext(ctx, "tcp", c.address)
-	if err != nil {
-		return err
+	if c.conn == nil {
+		d := c.dialer
+		d.Deadline = deadline
+		made, err := dial(ctx, d, c.address)
+		if err != nil {
+			return err
+		}
+		c.conn = made
 	}
-	c.mu.Lock()
-	c.conn = conn
-	c.mu.Unlock()
-	return conn.SetDeadline(deadline)
+	c.conn.deadline = deadline
+	if ctx.Done() != nil {
+		c.stop = context.AfterFunc(ctx, c.conn.interruptNow)
+	}
+	return nil
 }
 
-// Read reads the body of the answer whose head Get gave, and ends with io.EOF.
+// Read reads the body of the answer whose head Do gave, and ends with io.EOF.
 // A body that ends before its time is io.ErrUnexpectedEOF. p should be large:
 // it is filled from the socket.
 func (c *Client) Read(p []byte) (int, error) {
@@ -148,11 +171,23 @@ func (c *Client) Read(p []byte) (int, error) {
 	n, err := c.body.read(c.conn, p)
 	switch {
 	case err == nil:
-	case errors.Is(err, io.EOF) && c.body.keep: // the next request may use the connection
+	case errors.Is(err, io.EOF) && c.body.keep:
+		c.rest()
 	default:
 		c.drop()
 	}
 	return n, err
+}
+
+// rest keeps the connection for the next request.
+func (c *Client) rest() {
+	stopped := c.stop == nil || c.stop()
+	c.stop = nil
+	if !c.conn.disarm() || !stopped {
+		c.drop()
+		return
+	}
+	c.conn.served, c.conn.idleSince = true, time.Now()
 }
 
 // Discard gives up the rest of an answer, and with it the connection.
@@ -164,23 +199,16 @@ func (c *Client) Discard() {
 
 // drop closes the connection.
 func (c *Client) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if c.stop != nil {
+		c.stop()
+		c.stop = nil
+	}
 	if c.conn != nil {
 		_ = c.conn.Close() // nothing is waiting to be written
 		c.conn = nil
 	}
 }
 
-// Interrupt makes a Get or Read that is waiting fail at once. It may be called
-// from any goroutine.
-func (c *Client) Interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.conn != nil {
-		_ = c.conn.SetDeadline(time.Unix(1, 0)) // a closed connection has no need of it
-	}
-}
-
-// CloseIdle closes the connection. It must not be called while Get or Read runs.
+// CloseIdle closes the connection. It must not be called while another method
+// runs.
 func (c *Client) CloseIdle() { c.drop() }

@@ -111,8 +111,8 @@ func (gatherer) close() {}
 type fetcher struct {
 	target  *Target
 	req     *http.Request
-	lean    *leanhttp.Client // nil for targets that it is not for
-	windows *sync.Pool       // of *[]byte
+	lean    *lean      // nil for targets that it is not for
+	windows *sync.Pool // of *[]byte
 	unzip   *gzip.Reader
 }
 
@@ -134,7 +134,7 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 
 func (f *fetcher) close() {
 	if f.lean != nil {
-		f.lean.CloseIdle()
+		f.lean.client.CloseIdle()
 	}
 }
 

@@ -13,9 +13,15 @@ import (
 	"kinglet/conf/leanhttp"
 )
 
-// newLean is the lean client of a target that needs no more: plain HTTP on
-// this node, without credentials, headers of its own or a proxy. Else nil.
-func newLean(t *Target, req *http.Request) *leanhttp.Client {
+// lean is the request of a target that needs no more than a lean client: plain
+// HTTP on this node, without credentials, headers of its own or a proxy.
+type lean struct {
+	client  *leanhttp.Client
+	request [][]byte
+}
+
+// newLean is nil for a target that it is not for.
+func newLean(t *Target, req *http.Request) *lean {
 	if req.URL.Scheme != "http" || req.Header.Get("Accept-Encoding") != "identity" || !t.Client.Bare() {
 		return nil
 	}
@@ -29,38 +35,43 @@ func newLean(t *Target, req *http.Request) *leanhttp.Client {
 	if req.URL.Port() == "" {
 		address = net.JoinHostPort(req.URL.Hostname(), "80")
 	}
-	return leanhttp.New(address, text.Bytes())
+	return &lean{client: leanhttp.New(address, net.Dialer{}), request: [][]byte{text.Bytes()}}
 }
 
 // fetchLean is fetch with the lean client. An *leanhttp.UnusualError says that
 // nothing was read and net/http is to ask again.
 func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err error) {
-	deadline := time.Now().Add(f.target.Timeout)
+	client := f.lean.client
 	pooled := f.window()
 	defer f.windows.Put(pooled)
-	defer context.AfterFunc(ctx, f.lean.Interrupt)()
-	defer f.lean.Discard()
-	head, err := f.lean.Get(ctx, deadline, *pooled)
+	defer client.Discard()
+	head, err := client.Do(ctx, time.Now().Add(f.target.Timeout), f.lean.request, *pooled)
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, waiting)
 	}
+	encoding := head.Field("content-encoding")
+	gzipped := bytes.EqualFold(encoding, []byte("gzip"))
+	if head.Status/100 == 3 || !gzipped && len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
+		return 0, &leanhttp.UnusualError{What: "a redirect or an unknown compression"}
+	}
 	if head.Status != http.StatusOK {
-		if head.Gzip {
+		if gzipped {
 			return 0, &StatusError{Code: head.Status} // which says enough
 		}
-		return 0, badStatus(head.Status, f.lean)
+		return 0, badStatus(head.Status, client)
 	}
-	body, err := f.body(f.lean, head.Gzip)
+	contentType := string(head.Field("content-type"))
+	body, err := f.body(client, gzipped)
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, "reading the body")
 	}
 	window := *pooled
-	if head.Gzip { // the first window still holds what is to be unzipped
+	if gzipped { // the first window still holds what is to be unzipped
 		second := f.window()
 		defer f.windows.Put(second)
 		window = *second
 	}
-	err = f.page(head.ContentType, body, window, w)
+	err = f.page(contentType, body, window, w)
 	return body.read, f.explain(timedOut(err), err, "reading the body")
 }
 
