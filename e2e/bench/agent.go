@@ -39,9 +39,9 @@ func parseAgents(words []string) ([]agent, error) {
 			return nil, fmt.Errorf("agent %q: want NAME=KIND:BINARY", word)
 		}
 		switch kind {
-		case "kinglet", "kinglet-2.0", "categraf", "vmagent", "prometheus", "prometheus-2.0", "prometheus2":
+		case "kinglet", "kinglet-2.0", "kinglet-log", "categraf", "vmagent", "prometheus", "prometheus-2.0", "prometheus2":
 		default:
-			return nil, fmt.Errorf("agent %q: kind %q: want kinglet, kinglet-2.0, categraf, vmagent, prometheus, prometheus-2.0 or prometheus2", word, kind)
+			return nil, fmt.Errorf("agent %q: kind %q: want kinglet, kinglet-2.0, kinglet-log, categraf, vmagent, prometheus, prometheus-2.0 or prometheus2", word, kind)
 		}
 		path, err := filepath.Abs(binary)
 		if err != nil {
@@ -101,7 +101,10 @@ func (a agent) setUp(conf string, l load) (files map[string]string, args []strin
 	case "kinglet":
 		files, args = l.tree("[serve]\nlisten = \"\"\n", ""), []string{"--configs", conf}
 	case "kinglet-2.0":
-		files, args = l.tree("[serve]\nlisten = \"\"\n", "protocol = \"2.0\"\n"), []string{"--configs", conf}
+		files, args = l.tree("[serve]\nlisten = \"\"\n", "protobuf_message = \"2.0\"\n"), []string{"--configs", conf}
+	case "kinglet-log":
+		queue := fmt.Sprintf("[writer_opt]\nqueue_dir = %q\n", filepath.Join(l.data, "queue"))
+		files, args = l.tree("[serve]\nlisten = \"\"\n"+queue, ""), []string{"--configs", conf}
 	case "categraf":
 		const main = "providers = [\"local\"]\n[log]\nfile_name = \"stdout\"\n[writer_opt]\nbatch = 1000\nchan_size = 1000000\n" +
 			"[http]\nenable = false\n[ibex]\nenable = false\n[heartbeat]\nenable = false\n[prometheus]\nenable = false\n"
