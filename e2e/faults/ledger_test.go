@@ -1,0 +1,228 @@
+//go:build e2e
+
+package faults
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An end is when kinglet was killed or told to stop, and when it was started
+// again: a scrape answered in between was read by nobody.
+type end struct{ at, again time.Time }
+
+// verdict is the outcome of comparing what targets served with what a sink has.
+type verdict struct {
+	scrapes, samples int // served
+	lost             []missing
+	excused          []missing // in flight when kinglet was killed
+	failed           []missing // kinglet took too long to read them, and says up 0
+	altered          []string  // another value, or another time
+	late             []string
+	duplicates       int
+}
+
+// missing is a scrape of which samples are missing.
+type missing struct {
+	target  int
+	scrape  scrape
+	samples int           // of the scrape's
+	before  time.Duration // an end
+}
+
+func (m missing) String() string {
+	return fmt.Sprintf("target %d scrape %d served %s: %d of %d samples are missing", m.target, m.scrape.n,
+		m.scrape.served.Format("15:04:05.000"), m.samples, m.scrape.samples())
+}
+
+// judge compares.
+func judge(ts *targets, s *sink, ends []end) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := verdict{altered: slices.Clone(s.faults), late: slices.Clone(s.late), duplicates: s.duplicates}
+	for id, tg := range ts.all {
+		v.target(id, tg.served(), s.all, ends)
+	}
+	return v
+}
+
+// target judges one target.
+func (v *verdict) target(id int, served []scrape, all map[seriesKey]*series, ends []end) {
+	when := times(id, all, &v.altered) // of scrape n
+	known := map[int64]int{}
+	for n, ms := range when {
+		known[ms] = n
+	}
+	for k, x := range all {
+		if k.Target == id {
+			v.values(k, x, known)
+		}
+	}
+	for i, s := range served {
+		v.scrapes++
+		v.samples += s.samples()
+		m := missing{target: id, scrape: s}
+		ms, ok := when[s.n]
+		for _, k := range s.keys(id) {
+			if !ok || !has(all[k], ms) {
+				m.samples++
+			}
+		}
+		if m.samples == 0 {
+			continue
+		}
+		if m.samples == s.samples() && failed(all[seriesKey{upName, id, 0}], s) {
+			v.failed = append(v.failed, m)
+			continue
+		}
+		var next time.Time
+		if i+1 < len(served) {
+			next = served[i+1].served
+		}
+		if excuse, before := inFlight(s.served, next, ends); excuse {
+			m.before = before
+			v.excused = append(v.excused, m)
+		} else {
+			v.lost = append(v.lost, m)
+		}
+	}
+}
+
+// times finds out at which time scrape n was made, from the series whose
+// values tell n: all have to agree.
+func times(id int, all map[seriesKey]*series, altered *[]string) map[int]int64 {
+	when := map[int]int64{}
+	for k, x := range all {
+		if k.Target != id || k.Name == upName || k.Name == valueName && k.I%3 != 0 {
+			continue
+		}
+		for j, bits := range x.bits {
+			if bits == staleBits {
+				continue
+			}
+			n := int(math.Float64frombits(bits))
+			if ms, ok := when[n]; ok && ms != x.ms[j] {
+				*altered = append(*altered, fmt.Sprintf("%v of scrape %d is at %d, others at %d", k, n, x.ms[j], ms))
+			}
+			when[n] = x.ms[j]
+		}
+	}
+	return when
+}
+
+// values wants every sample of a series to be of a scrape, and worth what it
+// was worth there.
+func (v *verdict) values(k seriesKey, x *series, known map[int64]int) {
+	for j, ms := range x.ms {
+		bits := x.bits[j]
+		n, ok := known[ms]
+		switch {
+		case bits == staleBits || k.Name == upName && bits == 0:
+			if ok && k.Name == upName { // others may end while their target lives
+				v.altered = append(v.altered, fmt.Sprintf("%v at %d is down or stale, but the scrape has samples", k, ms))
+			}
+		case !ok && k.Name == upName: // a scrape of which nothing else arrived
+		case !ok:
+			v.altered = append(v.altered, fmt.Sprintf("%v at %d: no scrape was then", k, ms))
+		case math.Float64bits(valueAt(k, n)) != bits:
+			v.altered = append(v.altered, fmt.Sprintf("%v at %d is %v, was served as %v", k, ms, math.Float64frombits(bits), valueAt(k, n)))
+		}
+	}
+}
+
+func has(x *series, ms int64) bool {
+	if x == nil {
+		return false
+	}
+	i, ok := slices.BinarySearch(x.ms, ms)
+	return ok && x.bits[i] != staleBits
+}
+
+// failed reports whether kinglet sent up 0 for that scrape: it took too long,
+// which is no loss in silence.
+func failed(up *series, s scrape) bool {
+	if up == nil {
+		return false
+	}
+	i, _ := slices.BinarySearch(up.ms, s.asked.Add(-50*time.Millisecond).UnixMilli())
+	return i < len(up.ms) && up.ms[i] <= s.asked.UnixMilli() && up.bits[i] == 0
+}
+
+// inFlight reports whether a scrape was the last before an end, within the
+// window, or behind it; next is when the target served another.
+func inFlight(served, next time.Time, ends []end) (bool, time.Duration) {
+	for _, e := range ends {
+		if served.After(e.at.Add(-suite.window)) && (e.again.IsZero() || served.Before(e.again)) &&
+			(next.IsZero() || e.again.IsZero() || next.After(e.again)) {
+			return true, e.at.Sub(served)
+		}
+	}
+	return false, 0
+}
+
+// check fails the test if anything is lost or altered.
+func (v verdict) check(t *testing.T) {
+	t.Helper()
+	t.Log(v)
+	if len(v.lost) > 0 {
+		t.Errorf("of %d scrapes lost: %d\n%s", v.scrapes, len(v.lost), some(v.lost))
+	}
+	if len(v.altered) > 0 {
+		t.Errorf("altered: %d\n%s", len(v.altered), some(v.altered))
+	}
+}
+
+// inOrder fails the test if a sample came behind a newer one of its series.
+func (v verdict) inOrder(t *testing.T) {
+	t.Helper()
+	if len(v.late) > 0 {
+		t.Errorf("out of order: %d\n%s", len(v.late), some(v.late))
+	}
+}
+
+// once fails the test if a sample came twice.
+func (v verdict) once(t *testing.T) {
+	t.Helper()
+	if v.duplicates > 0 {
+		t.Errorf("%d samples came twice", v.duplicates)
+	}
+}
+
+// lostSamples is how many samples are missing, excusedSamples how many of those
+// that were in flight.
+func (v verdict) lostSamples() int    { return count(v.lost) }
+func (v verdict) excusedSamples() int { return count(v.excused) }
+
+func count(all []missing) (samples int) {
+	for _, m := range all {
+		samples += m.samples
+	}
+	return samples
+}
+
+func (v verdict) String() string {
+	longest := time.Duration(0)
+	for _, m := range v.excused {
+		longest = max(longest, m.before)
+	}
+	return fmt.Sprintf("%d samples of %d scrapes served: %d scrapes lost (%d samples), %d in flight at an end (%d samples, at most %v before it), "+
+		"%d reported as failed, %d altered, %d late, %d duplicates", v.samples, v.scrapes, len(v.lost), v.lostSamples(), len(v.excused), v.excusedSamples(), longest.Round(100*time.Microsecond),
+		len(v.failed), len(v.altered), len(v.late), v.duplicates)
+}
+
+func some[T any](all []T) string {
+	const most = 12
+	var b strings.Builder
+	for i, one := range all {
+		if i == most {
+			fmt.Fprintf(&b, "  and %d more\n", len(all)-most)
+			break
+		}
+		fmt.Fprintf(&b, "  %v\n", one)
+	}
+	return b.String()
+}
