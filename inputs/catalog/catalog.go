@@ -10,6 +10,7 @@ import (
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"kinglet/inputs"
+	"kinglet/inputs/kubelet"
 	"kinglet/inputs/prometheus"
 	"kinglet/inputs/self"
 )
@@ -43,6 +44,7 @@ type Entry struct {
 // All lists the inputs by name.
 func All() []Entry {
 	return []Entry{
+		kubeletEntry(),
 		prometheusEntry(),
 		selfEntry(),
 	}
@@ -114,6 +116,23 @@ func typed[C any](name string, instances []any) ([]C, error) {
 		all[i] = *c
 	}
 	return all, nil
+}
+
+func kubeletEntry() Entry {
+	e := entry(kubelet.Name, kubelet.DefaultConfig, kubelet.New, (*kubelet.Input).Update)
+	e.Idle = func(instance any) string {
+		if c, ok := instance.(*kubelet.Config); ok && len(c.Pages) == 0 {
+			return "has no pages, so it scrapes nothing"
+		}
+		return ""
+	}
+	e.Doubts = func(instance any) []error {
+		if c, ok := instance.(*kubelet.Config); ok {
+			return c.Doubts()
+		}
+		return nil
+	}
+	return e
 }
 
 func prometheusEntry() Entry {

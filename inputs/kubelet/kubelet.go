@@ -1,0 +1,280 @@
+// Package kubelet is the input that scrapes the metrics pages of this node's
+// kubelet: its own, cAdvisor's, the resource page and that of the probes. Each
+// is a target of its own. It asks nothing of the API server, and needs no other
+// permission than get on nodes/metrics.
+package kubelet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinglet"
+	"kinglet/inputs"
+	"kinglet/inputs/scrape"
+	"kinglet/k8s"
+)
+
+// Name is the input's name: its folder is input.kubelet.
+const Name = "kubelet"
+
+// Input scrapes pages of this node's kubelet.
+type Input struct {
+	log     *slog.Logger
+	manager *scrape.Manager
+
+	mu       sync.Mutex              // guards kubelets
+	kubelets map[string]*k8s.Kubelet // by settings of the instance
+}
+
+var (
+	_ inputs.Input    = (*Input)(nil)
+	_ inputs.Reporter = (*Input)(nil)
+)
+
+// New checks and builds the input. It reads the node's name and address from the
+// environment where the configuration does not have them, and opens no
+// connection.
+func New(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg prometheus.Registerer) (*Input, error) {
+	manager, err := scrape.NewManager(Name, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{log: log.With("input", Name), manager: manager, kubelets: map[string]*k8s.Kubelet{}}
+	if err := in.Update(cfgs, settings); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Update makes cfgs the instances, while Run runs or before. Targets whose
+// settings did not change are not touched. If there is any fault, nothing
+// changes.
+func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var targets []scrape.Target
+	kubelets := map[string]*k8s.Kubelet{}
+	for i, cfg := range cfgs {
+		made, err := in.instance(cfg, settings, kubelets)
+		if err != nil {
+			return fmt.Errorf("instance %d: %w", i+1, err)
+		}
+		targets = append(targets, made...)
+	}
+	in.manager.LimitSeries(settings.MaxSeries)
+	in.manager.Update(targets)
+	for key, kubelet := range in.kubelets {
+		if kubelets[key] != kubelet {
+			kubelet.Close()
+		}
+	}
+	in.kubelets = kubelets
+	return nil
+}
+
+// Run scrapes until ctx ends.
+func (in *Input) Run(ctx context.Context, out kinglet.Sink) error {
+	defer in.close()
+	return in.manager.Run(ctx, out)
+}
+
+// Once scrapes every page one time.
+func (in *Input) Once(ctx context.Context, out kinglet.Sink) (down int, err error) {
+	defer in.close()
+	return in.manager.Once(ctx, out)
+}
+
+// Targets tells how the pages are doing.
+func (in *Input) Targets() []inputs.Target { return in.manager.Targets() }
+
+func (in *Input) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, kubelet := range in.kubelets {
+		kubelet.Close()
+	}
+}
+
+// instance makes the targets of one [[instances]] table.
+func (in *Input) instance(cfg Config, settings inputs.Settings, kubelets map[string]*k8s.Kubelet) ([]scrape.Target, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	node := k8s.ThisNode(cfg.NodeName, os.LookupEnv)
+	if node.Name == "" {
+		node.Name = settings.Hostname
+	}
+	labels, _ := cfg.compile()
+	labels.Global, labels.Hostname = settings.Labels, settings.Hostname
+	interval, timeout := cfg.timing(settings)
+	fingerprint, err := fingerprintOf(cfg, node, settings)
+	if err != nil {
+		return nil, err
+	}
+	kubelet := in.kubelets[fingerprint]
+	if kubelet == nil {
+		if kubelet, err = k8s.NewKubelet(cfg.KubeletConfig, node); err != nil {
+			return nil, err
+		}
+	}
+	kubelets[fingerprint] = kubelet
+	targets := make([]scrape.Target, 0, len(cfg.Pages))
+	for _, name := range cfg.Pages {
+		p, _ := pageOf(name) // valid, as cfg is
+		if labels.Target, err = targetLabels(kubelet, node, p); err != nil {
+			return nil, err
+		}
+		target := cfg.target(p, labels, settings)
+		target.Key = keyOf(kubelet.URL(p.path), labels, settings)
+		target.Settings = fingerprint + p.name
+		target.URL, target.Client = kubelet.URL(p.path), kubelet.Client()
+		target.Interval, target.Timeout = interval, timeout
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+// target is a page as scrape wants it, but for where and when.
+func (c Config) target(p page, labels scrape.LabelConfig, settings inputs.Settings) scrape.Target {
+	honorTime := p.honorTime
+	if c.HonorTime != nil {
+		honorTime = *c.HonorTime
+	}
+	target := scrape.Target{
+		Labels: shownLabels(labels),
+		Page: scrape.PageConfig{
+			Labels:                   scrape.NewLabeler(labels),
+			HonorTimestamps:          honorTime,
+			TrackTimestampsStaleness: true, // a container that is gone ends, whoever gave the time
+			PrecisionMs:              settings.Precision.Milliseconds(),
+			MaxColumns:               settings.MaxColumns,
+			SampleLimit:              p.sampleLimit,
+		},
+		BodySizeLimit: int64(p.bodyLimit),
+		ScrapeMeta:    c.ScrapeMeta,
+		ExtraMeta:     c.ExtraMeta,
+		UserAgent:     settings.UserAgent,
+		SameNode:      true, // gzip would cost both sides more than it saves
+		Explain:       func(err error) error { return explain(err, p.path) },
+	}
+	if c.SampleLimit > 0 {
+		target.Page.SampleLimit = c.SampleLimit
+	}
+	if c.BodySizeLimit > 0 {
+		target.BodySizeLimit = int64(c.BodySizeLimit)
+	}
+	return target
+}
+
+// explain says what to change when the kubelet refuses a page.
+func explain(err error, page string) error {
+	if status, ok := errors.AsType[*scrape.StatusError](err); ok {
+		if advice := k8s.Advice(status.Code, page); advice != "" {
+			return fmt.Errorf("%w: %s", err, advice)
+		}
+		return err
+	}
+	return k8s.Explain(err)
+}
+
+// targetLabels are those that dashboards made for Prometheus look for. A
+// loopback address is the same on every node, so instance has the node's name
+// in its place.
+func targetLabels(kubelet *k8s.Kubelet, node k8s.Node, p page) ([]kinglet.Label, error) {
+	u, err := url.Parse(kubelet.URL(p.path))
+	if err != nil {
+		return nil, fmt.Errorf("kubelet_url: %w", err)
+	}
+	instance := u.Host
+	if addr, err := netip.ParseAddr(u.Hostname()); node.Name != "" && (u.Hostname() == "localhost" || err == nil && addr.IsLoopback()) {
+		instance = node.Name
+		if port := u.Port(); port != "" {
+			instance = net.JoinHostPort(node.Name, port)
+		}
+	}
+	return []kinglet.Label{
+		{Name: "instance", Value: instance},
+		{Name: "job", Value: "kubelet"},
+		{Name: "metrics_path", Value: p.path},
+		{Name: "node", Value: node.Name},
+	}, nil
+}
+
+// timing is the interval and the timeout of an instance. Both are cut to what
+// they can be: a day, and the interval.
+func (c Config) timing(settings inputs.Settings) (interval, timeout time.Duration) {
+	interval = c.Interval.Duration
+	if interval <= 0 {
+		interval = settings.Interval
+	}
+	if interval <= 0 {
+		interval = 15 * time.Second // as input.prometheus
+	}
+	times := max(c.IntervalTimes, 1)
+	if times > int(inputs.MaxInterval/interval) { // before it overflows
+		interval, times = inputs.MaxInterval, 1
+	}
+	interval *= time.Duration(times)
+	return interval, min(c.Timeout.Duration, interval)
+}
+
+// keyOf tells targets apart: by host, URL, and the labels that the
+// configuration gives their series.
+func keyOf(url string, labels scrape.LabelConfig, settings inputs.Settings) string {
+	parts := []string{settings.Hostname, url}
+	for _, l := range labels.Target {
+		parts = append(parts, l.Name, l.Value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(labels.Instance)) {
+		parts = append(parts, name, labels.Instance[name])
+	}
+	return strings.Join(parts, "\xff")
+}
+
+// fingerprintOf is equal for equal settings. The pages are not part of it: one
+// more of them leaves the others alone.
+func fingerprintOf(cfg Config, node k8s.Node, settings inputs.Settings) (string, error) {
+	cfg.Pages = nil
+	text, err := json.Marshal(struct {
+		Config   Config
+		Node     k8s.Node
+		Settings inputs.Settings
+	}{cfg, node, settings})
+	if err != nil {
+		return "", fmt.Errorf("compare the settings: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// shownLabels identify the target on status pages.
+func shownLabels(labels scrape.LabelConfig) map[string]string {
+	shown := map[string]string{}
+	for _, l := range labels.Target {
+		shown[l.Name] = l.Value
+	}
+	for name, value := range labels.Instance {
+		if value == "-" {
+			delete(shown, name)
+			continue
+		}
+		shown[name] = value
+	}
+	return shown
+}
