@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -76,11 +75,11 @@ type pager interface {
 }
 
 // newPager is the pager of a target.
-func newPager(t *Target, windows *sync.Pool) (pager, error) {
+func newPager(t *Target, scratch scratch) (pager, error) {
 	if t.Gather != nil {
 		return gatherer(t.Gather), nil
 	}
-	fetched, err := newFetcher(t, windows)
+	fetched, err := newFetcher(t, scratch)
 	switch {
 	case err != nil:
 		return nil, err
@@ -111,12 +110,12 @@ func (gatherer) close() {}
 type fetcher struct {
 	target  *Target
 	req     *http.Request
-	lean    *lean      // nil for targets that it is not for
-	windows *sync.Pool // of *[]byte
+	lean    *lean // nil for targets that it is not for
+	scratch scratch
 	unzip   *gzip.Reader
 }
 
-func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
+func newFetcher(t *Target, scratch scratch) (*fetcher, error) {
 	req, err := http.NewRequest(http.MethodGet, t.URL, nil)
 	if err != nil {
 		return nil, errors.New("the URL cannot be requested") // the error would show it
@@ -129,7 +128,7 @@ func newFetcher(t *Target, windows *sync.Pool) (*fetcher, error) {
 		encoding = "identity"
 	}
 	req.Header.Set("Accept-Encoding", encoding)
-	return &fetcher{target: t, req: req, lean: newLean(t, req), windows: windows}, nil
+	return &fetcher{target: t, req: req, lean: newLean(t, req), scratch: scratch}, nil
 }
 
 func (f *fetcher) close() {
@@ -167,9 +166,9 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 	if err != nil {
 		return 0, f.explain(late(), err, "reading the body")
 	}
-	pooled := f.window()
-	defer f.windows.Put(pooled)
-	err = f.page(resp.Header.Get("Content-Type"), body, *pooled, w)
+	window := f.scratch.windows.get()
+	defer f.scratch.windows.put(window)
+	err = f.page(resp.Header.Get("Content-Type"), body, window, w)
 	return body.read, f.explain(late(), err, "reading the body")
 }
 
@@ -195,15 +194,6 @@ func (f *fetcher) page(contentType string, body io.Reader, window []byte, w *wal
 		err = &ContentTypeError{contentType, err}
 	}
 	return err
-}
-
-// window is a page's window of memory, to be given back to the pool.
-func (f *fetcher) window() *[]byte {
-	pooled, ok := f.windows.Get().(*[]byte)
-	if !ok {
-		panic("scrape: the pool of windows holds something else")
-	}
-	return pooled
 }
 
 // body is the uncompressed body, which ends with an error at the size limit.
@@ -322,12 +312,4 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 		return 0, &LimitError{sizeLimitName, fmt.Sprintf("the page has more than %d bytes", r.limit)}
 	}
 	return n, err
-}
-
-// newWindows makes the pool of windows that fetchers share.
-func newWindows() *sync.Pool {
-	return &sync.Pool{New: func() any {
-		window := bytes.Repeat([]byte{0}, windowBytes)
-		return &window
-	}}
 }

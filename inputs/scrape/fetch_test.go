@@ -419,7 +419,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		for _, cfg := range []httpclient.Config{{}, {BearerToken: "not for the lean client"}} {
 			target := httpTarget(t, answerRaw(t, tt.answer, tt.waits), cfg)
 			target.Timeout = time.Minute
-			pager, err := newPager(&target, newWindows())
+			pager, err := newPager(&target, newScratch())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,10 +42,10 @@ func newLean(t *Target, req *http.Request) *lean {
 // nothing was read and net/http is to ask again.
 func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err error) {
 	client := f.lean.client
-	pooled := f.window()
-	defer f.windows.Put(pooled)
+	start := f.scratch.heads.get()
+	defer f.scratch.heads.put(start)
 	defer client.Discard()
-	head, err := client.Do(ctx, time.Now().Add(f.target.Timeout), f.lean.request, *pooled)
+	head, err := client.Do(ctx, time.Now().Add(f.target.Timeout), f.lean.request, start)
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, waiting)
 	}
@@ -65,12 +65,8 @@ func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err 
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, "reading the body")
 	}
-	window := *pooled
-	if gzipped { // the first window still holds what is to be unzipped
-		second := f.window()
-		defer f.windows.Put(second)
-		window = *second
-	}
+	window := f.scratch.windows.get()
+	defer f.scratch.windows.put(window)
 	err = f.page(contentType, body, window, w)
 	return body.read, f.explain(timedOut(err), err, "reading the body")
 }

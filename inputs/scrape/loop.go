@@ -60,7 +60,7 @@ func (l *loop) use(t *Target) {
 	l.close()
 	l.pager, l.refused = nil, t.Refused
 	if l.refused == nil {
-		l.pager, l.refused = newPager(t, l.m.windows)
+		l.pager, l.refused = newPager(t, l.m.scratch)
 	}
 	l.status.reset(l.m.input, t)
 }

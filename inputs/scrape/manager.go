@@ -19,7 +19,7 @@ type Manager struct {
 	input   string
 	log     *slog.Logger
 	metrics *metrics
-	windows *sync.Pool
+	scratch scratch
 	budget  budget
 	shift   uint64 // of this host's phases
 
@@ -36,7 +36,7 @@ func NewManager(input string, log *slog.Logger, reg prometheus.Registerer) (*Man
 		return nil, err
 	}
 	return &Manager{
-		input: input, log: log.With("input", input), metrics: m, windows: newWindows(), loops: map[string]*loop{}, shift: hostShift(),
+		input: input, log: log.With("input", input), metrics: m, scratch: newScratch(), loops: map[string]*loop{}, shift: hostShift(),
 	}, nil
 }
 

@@ -149,7 +149,7 @@ func BenchmarkScrape(b *testing.B) {
 	defer client.Close()
 	cfg := testPage(1000)
 	cfg.HonorTimestamps = false
-	pager, err := newPager(&Target{URL: server.URL, Client: client, Timeout: time.Minute}, newWindows())
+	pager, err := newPager(&Target{URL: server.URL, Client: client, Timeout: time.Minute}, newScratch())
 	if err != nil {
 		b.Fatal(err)
 	}
