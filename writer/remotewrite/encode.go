@@ -7,6 +7,7 @@ package remotewrite
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -28,13 +29,17 @@ type Encoder struct {
 	// OnDrop is told of samples that the message cannot carry. It may be nil.
 	OnDrop func(samples int, reason string)
 
-	raw, scratch, packed []byte
-	open                 queue.Block // what raw holds, but for the stream
-	blocks               []queue.Block
+	room sync.Pool // of *encodeRoom: few rows are encoded plainly once all shapes have their stencils
+	*encodeRoom
+	open   queue.Block // what raw holds, but for the stream
+	blocks []queue.Block
 
 	target uint64 // of the row that is being encoded
 	rowMs  int64
 }
+
+// encodeRoom is the memory that encoding takes.
+type encodeRoom struct{ raw, scratch, packed []byte }
 
 // Reasons of samples that are not encoded.
 const (
@@ -53,6 +58,13 @@ const maxRawBytes = 4 << 20
 func (e *Encoder) Encode(rows ...*kinglet.Row) []queue.Block {
 	clear(e.blocks)
 	e.blocks = e.blocks[:0]
+	if len(rows) == 0 {
+		return nil
+	}
+	if e.encodeRoom, _ = e.room.Get().(*encodeRoom); e.encodeRoom == nil {
+		e.encodeRoom = new(encodeRoom)
+	}
+	defer e.room.Put(e.encodeRoom)
 	e.raw = e.raw[:0]
 	e.open = queue.Block{}
 	for _, row := range rows {

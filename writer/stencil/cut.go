@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -20,16 +21,29 @@ const (
 	classStamp = 2 // to 7: the six bytes of the row's timestamp
 )
 
-// Cutter cuts stencils. It keeps the scratch memory that cutting takes, and
-// belongs to one goroutine.
+// Cutter cuts stencils. It belongs to one goroutine.
 type Cutter struct {
-	raw, packed, class, trimmed []byte
+	pool sync.Pool // of *room: cutting is rare once all shapes have their stencils
+	*room
 
 	widening bool
-	values   []int // where each column's value stands in raw
 	// Thorough looks longer for matches: a few times the work, for smaller
 	// messages. For shapes that stay.
 	Thorough bool
+}
+
+// room is the memory that cutting takes.
+type room struct {
+	raw, packed, class, trimmed []byte
+	values                      []int // where each column's value stands in raw
+}
+
+// borrow provides c.room until leave is called.
+func (c *Cutter) borrow() (leave func()) {
+	if c.room, _ = c.pool.Get().(*room); c.room == nil {
+		c.room = new(room)
+	}
+	return func() { c.pool.Put(c.room) }
 }
 
 // Cut makes the stencil of row's shape with row's values in it. Columns for
@@ -39,6 +53,7 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 	if !Fits(row) || row.Shape.Len() != len(row.Values) {
 		return nil, errors.New("cut a stencil: the row does not fit one")
 	}
+	defer c.borrow()()
 	c.layOut(row.Shape)
 	return c.cut(row, moving, nil, nil)
 }
@@ -48,6 +63,7 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 // for no new matches: copies that a new hole forbids become literals, which
 // costs less than encoding the row plainly.
 func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	defer c.borrow()()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
@@ -63,6 +79,7 @@ func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
 
 // Recut is Widen with all matches looked for anew.
 func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	defer c.borrow()()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
@@ -71,6 +88,7 @@ func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
 
 // Rebake is Recut with holes only for what moved in the window that ends here.
 func (c *Cutter) Rebake(s *Stencil, row *kinglet.Row) (*Stencil, error) {
+	defer c.borrow()()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
