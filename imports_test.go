@@ -35,14 +35,15 @@ var mayImport = map[string][]string{
 	"inputs/prometheus": {
 		"kinglet/inputs", "kinglet/inputs/promtext", "kinglet/inputs/scrape",
 	},
-	"writer/queue":    nil,
-	"writer/stencil":  nil,
-	"writer/...":      {"kinglet/writer/..."},
-	"k8s":             nil,
-	"k8s/cluster/...": nil, // programs of the cluster that the end-to-end tests run in
-	"serve/...":       {"kinglet/inputs"},
-	"cmd/...":         {"kinglet/conf", "kinglet/inputs/...", "kinglet/writer/...", "kinglet/k8s", "kinglet/serve/..."},
-	"e2e/...":         nil,
+	"writer/queue":     nil,
+	"writer/stencil":   nil,
+	"writer/heartbeat": nil,
+	"writer/...":       {"kinglet/writer/..."},
+	"k8s":              nil,
+	"k8s/cluster/...":  nil, // programs of the cluster that the end-to-end tests run in
+	"serve/...":        {"kinglet/inputs"},
+	"cmd/...":          {"kinglet/conf", "kinglet/inputs/...", "kinglet/writer/...", "kinglet/k8s", "kinglet/serve/..."},
+	"e2e/...":          nil,
 }
 
 // testsMay is what tests may import beyond that.
