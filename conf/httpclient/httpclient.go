@@ -155,6 +155,11 @@ func (c *Client) Decorate(req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c.decorate(req, authorization)
+	return nil
+}
+
+func (c *Client) decorate(req *http.Request, authorization string) {
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
@@ -169,7 +174,6 @@ func (c *Client) Decorate(req *http.Request) error {
 			req.Header.Set(name, value)
 		}
 	}
-	return nil
 }
 
 func (c *Client) headerGivenBefore(i int) bool {

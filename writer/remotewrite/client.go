@@ -26,7 +26,24 @@ type Doer interface {
 
 // NewHTTP makes what sends the requests of cfg. It reads no file and opens no
 // connection.
-func NewHTTP(cfg Config) (Doer, error) { return httpclient.New(cfg.http()) }
+func NewHTTP(cfg Config) (Doer, error) {
+	client, err := httpclient.New(cfg.http())
+	if err != nil {
+		return nil, err
+	}
+	return &wire{Client: client, lean: newLean(cfg, client)}, nil
+}
+
+// wire is a Doer that has a shorter way for bodies that need no more.
+type wire struct {
+	*httpclient.Client
+	lean *lean // nil if all needs more
+}
+
+func (w *wire) Forget() {
+	w.Client.Forget()
+	w.lean.forget()
+}
 
 func (c Config) http() httpclient.Config {
 	tls := c.TLS
@@ -91,6 +108,12 @@ type Written struct {
 // wrong on the way. It blocks for the timeout at most, and on no path leaves
 // the answer unclosed.
 func (c *Client) Post(ctx context.Context, body Body, attempt int) (Answer, error) {
+	if w, ok := c.http.(*wire); ok && w.lean.usable() {
+		answer, err := w.lean.post(ctx, c, body, attempt)
+		if !errors.Is(err, errNotLean) {
+			return answer, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	request, err := c.request(ctx, body, attempt)
@@ -107,24 +130,31 @@ func (c *Client) Post(ctx context.Context, body Body, attempt int) (Answer, erro
 	// that works changes nothing: the status is known.
 	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
 	answer := Answer{Status: response.StatusCode, Written: written(response.Header)}
-	if response.StatusCode/100 == 2 {
-		return answer, nil
+	return answer, statusError(answer.Status, text, response.Header.Get("Retry-After"))
+}
+
+// statusError is nil for a 2xx.
+func statusError(code int, text []byte, retry string) error {
+	if code/100 == 2 {
+		return nil
 	}
-	return answer, &StatusError{
-		Code: response.StatusCode, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")),
-		RetryAfter: retryAfter(response.Header.Get("Retry-After"), time.Now()),
+	return &StatusError{
+		Code: code, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")), RetryAfter: retryAfter(retry, time.Now()),
 	}
 }
 
 // written reads the headers of that name; a missing one is 0 (RW-75).
-func written(h http.Header) (w Written) {
-	read := func(kind string) int {
-		text := h.Get("X-Prometheus-Remote-Write-" + kind + "-Written")
-		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+func written(h http.Header) Written { return writtenBy(h.Get) }
+
+func writtenBy(header func(name string) string) (w Written) {
+	read := func(name string) int {
+		n, err := strconv.ParseInt(strings.TrimSpace(header(name)), 10, 64)
 		w.Told = w.Told || err == nil
 		return int(max(n, 0))
 	}
-	w.Samples, w.Histograms, w.Exemplars = read("Samples"), read("Histograms"), read("Exemplars")
+	w.Samples = read("x-prometheus-remote-write-samples-written")
+	w.Histograms = read("x-prometheus-remote-write-histograms-written")
+	w.Exemplars = read("x-prometheus-remote-write-exemplars-written")
 	return w
 }
 
@@ -163,7 +193,11 @@ var errUnreadableURL = errors.New("make request: the url cannot be read")
 
 // explain says what an attempt without an answer died of.
 func (c *Client) explain(ctx context.Context, err error, body Body) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	return c.failed(errors.Is(ctx.Err(), context.DeadlineExceeded), err, body)
+}
+
+func (c *Client) failed(late bool, err error, body Body) error {
+	if late {
 		return fmt.Errorf("post %d bytes: no answer within %v (timeout)", body.size, c.timeout)
 	}
 	return fmt.Errorf("post %d bytes: %w", body.size, withoutURL(err))
