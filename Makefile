@@ -45,6 +45,10 @@ e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it 
 conformance: build ## every rule of scraping and remote write; RULES_AGENT=kind:path judges another agent
 	KINGLET_BIN=$(CURDIR)/bin/kinglet $(GO) test -tags e2e -count=1 -timeout 10m $(ARGS) ./e2e/rules
 
+.PHONY: e2e-cluster
+e2e-cluster: ## kinglet in a Kubernetes cluster of the real programs, where root may have one; docs/cluster-tests.md
+	k8s/cluster/e2e $(ARGS)
+
 .PHONY: lint
 lint: $(LINTER) ## the linters, and the rules about who may import whom
 	$(LINTER) run ./...
