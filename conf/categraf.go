@@ -19,10 +19,6 @@ var unusedTables = map[string]struct{ off, on string }{
 		off: "is not used: kinglet collects no traces",
 		on:  "is not used: kinglet collects no traces, so none are sent; keep Categraf for them",
 	},
-	"heartbeat": {
-		off: "is not used, and is not enabled",
-		on:  "is not used: no heartbeat is sent, so Nightingale's host list shows this host by its samples only",
-	},
 	"ibex": {
 		off: "is not used: kinglet never runs commands for a server",
 		on:  "is enabled here but not used: kinglet never runs commands for a server, so tasks of ibex will not run on this host",

@@ -15,6 +15,7 @@ import (
 
 	"kinglet/inputs"
 	"kinglet/writer"
+	"kinglet/writer/heartbeat"
 	"kinglet/writer/remotewrite"
 )
 
@@ -26,7 +27,8 @@ type Config struct {
 	Serve     Serve
 	WriterOpt writer.Config
 	Writers   []remotewrite.Config // in the order of the files
-	Inputs    []Input              // by name
+	Heartbeat heartbeat.Config
+	Inputs    []Input // by name
 }
 
 // Input is one input.<name> folder.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kinglet/writer"
+	"kinglet/writer/heartbeat"
 	"kinglet/writer/remotewrite"
 )
 
@@ -31,6 +32,8 @@ func (l *loader) main(docs []document) *Config {
 	l.section(tables["serve"], "serve", &cfg.Serve)
 	l.section(tables["writer_opt"], "writer_opt", &cfg.WriterOpt)
 	cfg.Writers = l.writers(tables["writers"])
+	cfg.Heartbeat = l.heartbeat(tables["heartbeat"])
+	l.hintsForHeartbeat(cfg, tables["heartbeat"])
 	return cfg
 }
 
@@ -44,7 +47,7 @@ type section struct {
 // tables gives the top-level keys that kinglet has, by their own names, and
 // reports the others.
 func (l *loader) tables(values map[string]any, index *node) map[string]section {
-	own := []string{"global", "log", "serve", "writer_opt", "writers"}
+	own := []string{"global", "log", "serve", "writer_opt", "writers", "heartbeat"}
 	found := map[string]section{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		at := index.key(key)
@@ -73,7 +76,7 @@ func (l *loader) unknownTop(key string, own []string, at Pos) {
 		value any
 	}{
 		{"[global]", Global{}}, {"[log]", Log{}}, {"[serve]", Serve{}},
-		{"[writer_opt]", writer.Config{}}, {"[[writers]]", remotewrite.Config{}},
+		{"[writer_opt]", writer.Config{}}, {"[[writers]]", remotewrite.Config{}}, {"[heartbeat]", heartbeat.Config{}},
 	} {
 		if _, ok := findField(l.fields.of(reflect.TypeOf(place.value)), key); ok {
 			l.report.mistake(at, key, "has no effect outside a table, want it under %s", place.table)

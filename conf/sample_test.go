@@ -14,6 +14,7 @@ import (
 
 	"kinglet/inputs/catalog"
 	"kinglet/writer"
+	"kinglet/writer/heartbeat"
 	"kinglet/writer/remotewrite"
 )
 
@@ -24,6 +25,7 @@ func documented() []struct {
 	standard              any
 } {
 	global, log, serve, opt, w := DefaultGlobal(), DefaultLog(), DefaultServe(), writer.DefaultConfig(), remotewrite.DefaultConfig()
+	beat := heartbeat.DefaultConfig()
 	all := []struct {
 		heading, sample, path string
 		standard              any
@@ -33,6 +35,7 @@ func documented() []struct {
 		{"[serve]", "config.toml", "serve", &serve},
 		{"[writer_opt]", "config.toml", "writer_opt", &opt},
 		{"[[writers]]", "config.toml", "writers[0]", &w},
+		{"[heartbeat]", "config.toml", "heartbeat", &beat},
 	}
 	for _, e := range catalog.All() {
 		path := "instances[0]"

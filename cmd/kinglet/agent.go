@@ -18,6 +18,7 @@ import (
 	"kinglet/inputs"
 	"kinglet/inputs/catalog"
 	"kinglet/writer"
+	"kinglet/writer/heartbeat"
 )
 
 // agent is the running program: inputs push into the pipeline, and a reload
@@ -29,6 +30,7 @@ type agent struct {
 	reg      *metricSet
 	metrics  *agentMetrics
 	pipeline *writer.Pipeline
+	heart    *heartbeat.Beater
 
 	maxSeries int // that the memory is for; 0 = no bound
 
@@ -96,9 +98,13 @@ func newAgent(cfg *conf.Config, o options, p process, log *slog.Logger) (*agent,
 	if err != nil {
 		return nil, fmt.Errorf("build the writers: %w", err)
 	}
+	heart, err := heartbeat.New(settings.UserAgent, log, reg.base)
+	if err != nil {
+		return nil, err
+	}
 	return &agent{
 		options: o, process: p, log: log, reg: reg, metrics: newAgentMetrics(reg.base),
-		pipeline: pipeline, config: cfg, running: map[string]*runningInput{},
+		pipeline: pipeline, heart: heart, config: cfg, running: map[string]*runningInput{},
 	}, nil
 }
 
@@ -121,10 +127,12 @@ func (a *agent) run(ctx context.Context) error {
 		serving.Go(func() { statusErr = status.Run(served) })
 	}
 
+	endBeats := a.beat(ctx)
 	err := a.apply(ctx, a.config)
 	if err == nil {
 		a.watch(ctx)
 	}
+	endBeats()
 	a.log.Info("kinglet is stopping: scraping ends, what is buffered is sent", "deadline", a.config.WriterOpt.DrainTimeout.Duration)
 	a.stopInputs()
 	endLate()
@@ -214,6 +222,9 @@ func (a *agent) apply(ctx context.Context, cfg *conf.Config) error {
 			b.input, b.registry = input, registry
 		}
 		fresh[in.Name] = b
+	}
+	if err := a.applyHeartbeat(cfg); err != nil {
+		return err
 	}
 	if err := a.applyWriters(cfg); err != nil {
 		return err

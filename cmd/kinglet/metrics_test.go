@@ -16,6 +16,7 @@ import (
 	"kinglet/inputs"
 	"kinglet/inputs/catalog"
 	"kinglet/writer"
+	"kinglet/writer/heartbeat"
 	"kinglet/writer/remotewrite"
 )
 
@@ -68,6 +69,9 @@ func TestDocumentedMetricsAreTheRegisteredOnes(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	newAgentMetrics(r)
 	if _, err := writer.New(writer.DefaultConfig(), []remotewrite.Config{}, log, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := heartbeat.New("", log, r); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range catalog.All() {

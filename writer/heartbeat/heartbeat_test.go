@@ -145,7 +145,7 @@ func TestAHeartbeatSaysWhatNightingaleShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer running(t, b)()
-		time.Sleep(10 * time.Second) // on the bubble's clock
+		pass(10 * time.Second) // on the bubble's clock
 		synctest.Wait()
 		if n.count() != 1 {
 			t.Fatalf("%d heartbeats in one interval", n.count())
@@ -171,7 +171,7 @@ func TestHeartbeatsKeepTheirPhaseAndInterval(t *testing.T) {
 		// places.
 		n := &nightingale{answer: func(i int) (*http.Response, error) {
 			if i == 2 {
-				time.Sleep(12 * time.Second)
+				pass(12 * time.Second)
 			}
 			return reply(204, ""), nil
 		}}
@@ -180,7 +180,7 @@ func TestHeartbeatsKeepTheirPhaseAndInterval(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := running(t, b)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		stop()
 		shift := phase("node-1", 10*time.Second)
 		var places []int64
@@ -231,7 +231,7 @@ func TestAFailureIsLoggedWhenItBeginsAndEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := running(t, b)
-		time.Sleep(60 * time.Second)
+		pass(60 * time.Second)
 		stop()
 		want := `level=INFO msg="heartbeats are sent" url=http://n9e/v1/n9e/heartbeat hostname=node-1 interval=10s
 level=INFO msg="heartbeat accepted" hostname=node-1
@@ -264,7 +264,7 @@ func TestAnAnswerIsNeverActedUpon(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := running(t, b)
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		stop()
 		for _, r := range n.requests {
 			if r.URL.String() != address {
@@ -282,7 +282,7 @@ func TestUpdateChangesAndEndsHeartbeats(t *testing.T) {
 		n := &nightingale{}
 		b, _ := newBeater(t, n)
 		defer running(t, b)()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n.count() != 0 {
 			t.Fatal("heartbeats before Update")
 		}
@@ -292,7 +292,7 @@ func TestUpdateChangesAndEndsHeartbeats(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := n.count()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			synctest.Wait()
 			if got := n.count() - before; got != want {
 				t.Errorf("%d heartbeats in a minute, want %d", got, want)
@@ -328,10 +328,13 @@ func TestALoadThatCannotBeReadIsSaidOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := running(t, b)
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		stop()
 		if n.count() != 3 || strings.Count(out.String(), "do not tell the node's load") != 1 {
 			t.Errorf("%d heartbeats, log:\n%s", n.count(), out)
 		}
 	})
 }
+
+// pass lets time pass, on the clock of a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }
