@@ -103,6 +103,10 @@ golden: ## rewrite the golden files from what the code does now; read the diff
 image: ## the container image IMAGE
 	$$(command -v docker || command -v podman) build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
 
+.PHONY: manifests
+manifests: ## the manifests and the chart as kustomize and helm render them; ARGS=-update rewrites what the tests have
+	cd tools/manifests && $(GO) run . $(ARGS) ../..
+
 .PHONY: verify
 verify: ## exactly what CI runs
 	@$(MAKE) --no-print-directory check-fmt
@@ -110,6 +114,7 @@ verify: ## exactly what CI runs
 	$(GO) vet -tags e2e ./e2e/...
 	@$(MAKE) --no-print-directory lint
 	$(GO) mod tidy -diff
+	@$(MAKE) --no-print-directory manifests
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory e2e

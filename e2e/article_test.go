@@ -25,12 +25,12 @@ import (
 // kubeProxy is where kube-proxy answers on every node.
 const kubeProxy = "127.0.0.1:10249"
 
-// mountConfigMaps lays the two shipped ConfigMaps out as a pod sees them, and
+// mountConfigMaps lays the two ConfigMaps of the article out as a pod sees them, and
 // puts the receiver's address in place of the shipped one. Nothing else is
 // changed.
 func mountConfigMaps(t *testing.T, write string) string {
 	t.Helper()
-	text, err := os.ReadFile("../k8s/deploy/configmap.yaml")
+	text, err := os.ReadFile("testdata/kube-proxy-article.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -25,6 +26,9 @@ type manifests struct {
 	serviceAccounts []*corev1.ServiceAccount
 	configMaps      map[string]*corev1.ConfigMap
 	daemonSets      []*appsv1.DaemonSet
+	clusterRoles    []*rbacv1.ClusterRole
+	bindings        []*rbacv1.ClusterRoleBinding
+	quotas          []*corev1.ResourceQuota
 }
 
 // readManifests decodes every document of the files as strictly as the API
@@ -43,6 +47,12 @@ func readManifests(t *testing.T, files ...string) manifests {
 				m.configMaps[o.Name] = o
 			case *appsv1.DaemonSet:
 				m.daemonSets = append(m.daemonSets, o)
+			case *rbacv1.ClusterRole:
+				m.clusterRoles = append(m.clusterRoles, o)
+			case *rbacv1.ClusterRoleBinding:
+				m.bindings = append(m.bindings, o)
+			case *corev1.ResourceQuota:
+				m.quotas = append(m.quotas, o)
 			default:
 				t.Errorf("%s: %T is not expected here", file, object)
 			}
@@ -76,20 +86,36 @@ func decode(t *testing.T, file string) []runtime.Object {
 	}
 }
 
-// deployed are the manifests that are shipped.
+// deployed are the manifests that `kubectl apply -k k8s/deploy` sends.
 func deployed(t *testing.T) manifests {
 	t.Helper()
-	files, err := filepath.Glob("deploy/*.yaml")
+	return readManifests(t, "testdata/rendered/kustomize-deploy.yaml")
+}
+
+// renderings are all variants of the manifests, by name. tools/manifests makes
+// them of deploy and chart; `make manifests` holds them equal.
+func renderings(t *testing.T) map[string]manifests {
+	t.Helper()
+	files, err := filepath.Glob("testdata/rendered/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var objects []string
+	all := map[string]manifests{}
 	for _, file := range files {
-		if filepath.Base(file) != "kustomization.yaml" {
-			objects = append(objects, file)
-		}
+		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = readManifests(t, file)
 	}
-	return readManifests(t, objects...)
+	if len(all) < 5 {
+		t.Fatalf("only %d renderings", len(all))
+	}
+	return all
+}
+
+// eachRendering runs a test of every variant's DaemonSet.
+func eachRendering(t *testing.T, test func(*testing.T, manifests, *appsv1.DaemonSet)) {
+	t.Helper()
+	for name, m := range renderings(t) {
+		t.Run(name, func(t *testing.T) { test(t, m, theDaemonSet(t, m)) })
+	}
 }
 
 // mount writes what the container sees below root, as the kubelet lays it out:
@@ -103,6 +129,9 @@ func mount(t *testing.T, m manifests, d *appsv1.DaemonSet, root string) {
 		}
 	}
 	for _, vm := range d.Spec.Template.Spec.Containers[0].VolumeMounts {
+		if sources[vm.Name] == "" {
+			continue // no ConfigMap
+		}
 		folder := filepath.Join(root, filepath.FromSlash(vm.MountPath))
 		version := "..2026_01_02_03_04_05.678"
 		if err := os.MkdirAll(filepath.Join(folder, version), 0o755); err != nil {
@@ -136,6 +165,8 @@ func podEnv(d *appsv1.DaemonSet, node string) func(string) (string, bool) {
 			env[e.Name] = node
 		case "status.hostIP":
 			env[e.Name] = "10.0.0.7"
+		case "metadata.namespace":
+			env[e.Name] = d.Namespace
 		}
 	}
 	return func(name string) (string, bool) {
