@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kinglet/conf/unit"
+	"kinglet/writer/queue"
 	"kinglet/writer/remotewrite"
 )
 
@@ -17,6 +18,11 @@ type Config struct {
 	QueueMaxMemory unit.Bytes    `toml:"queue_max_memory"` // compressed bytes waiting for one endpoint; beyond it the oldest go
 	DrainTimeout   unit.Duration `toml:"drain_timeout"`    // at a stop, time to send what is buffered
 
+	QueueDir      string        `toml:"queue_dir" expand:"braces"` // what waits is kept here, a directory for each endpoint; "" = in memory only
+	QueueMaxBytes unit.Bytes    `toml:"queue_max_bytes"`           // on disk for one endpoint; beyond it the oldest go
+	QueueMaxAge   unit.Duration `toml:"queue_max_age"`             // what waited on disk for so long is given up; 0 = never
+	QueueSync     string        `toml:"queue_sync"`                // "none", "interval" or "always": when what waits survives a power failure
+
 	UserAgent string `toml:"-"` // "kinglet/VERSION"
 }
 
@@ -26,7 +32,10 @@ type Config struct {
 // of one moment. An outage is the queue's: 16 MiB at 40 bytes a sample are
 // 420,000 samples, two minutes of a node with 50,000 series every 15 s, half an
 // hour of one with 3,500. Stopping takes 5 s at most, which fits well into the
-// 30 s that Kubernetes grants a pod, inputs included.
+// 30 s that Kubernetes grants a pod, inputs included. On disk 1 GiB holds two
+// hours of a node with 50,000 series every 15 s, and more than a day of one with
+// 3,500; nobody looks at what is older than a day. A power failure takes the node
+// with it, whose last half minute is not worth a write to the medium a second.
 func DefaultConfig() Config {
 	return Config{
 		Batch:          1000,
@@ -34,6 +43,9 @@ func DefaultConfig() Config {
 		Linger:         unit.Seconds(1),
 		QueueMaxMemory: 16 * unit.MiB,
 		DrainTimeout:   unit.Seconds(5),
+		QueueMaxBytes:  unit.GiB,
+		QueueMaxAge:    unit.Duration{Duration: 24 * time.Hour},
+		QueueSync:      SyncNone,
 		UserAgent:      "kinglet",
 	}
 }
@@ -56,8 +68,26 @@ func (c Config) Validate() error {
 	if c.DrainTimeout.Duration < 0 || c.DrainTimeout.Duration > 10*time.Minute {
 		faults = append(faults, fmt.Errorf("drain_timeout = %v: want 0s to 10m", c.DrainTimeout))
 	}
+	if c.QueueMaxBytes < 16*unit.MiB {
+		faults = append(faults, fmt.Errorf("queue_max_bytes = %v: want 16MiB or more", c.QueueMaxBytes))
+	}
+	if c.QueueMaxAge.Duration != 0 && c.QueueMaxAge.Duration < time.Minute {
+		faults = append(faults, fmt.Errorf("queue_max_age = %v: want 0s (never) or 1m or more", c.QueueMaxAge))
+	}
+	if _, ok := syncs[c.QueueSync]; !ok {
+		faults = append(faults, fmt.Errorf("queue_sync = %q: want %q, %q or %q", c.QueueSync, SyncNone, SyncInterval, SyncAlways))
+	}
 	return errors.Join(faults...)
 }
+
+// Values of Config.QueueSync.
+const (
+	SyncNone     = "none"     // when the kernel sees fit
+	SyncInterval = "interval" // within a second
+	SyncAlways   = "always"   // before a sample may be sent
+)
+
+var syncs = map[string]queue.Sync{SyncNone: queue.SyncNone, SyncInterval: queue.SyncInterval, SyncAlways: queue.SyncAlways}
 
 // effective is c with what Categraf's users may have written replaced by what
 // it means.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"kinglet/writer/queue"
 	"kinglet/writer/remotewrite"
@@ -40,7 +41,9 @@ func (p *Pipeline) newEndpoint(name string, cfg remotewrite.Config, q queue.Queu
 		log: p.log.With("writer", name, "url", cfg.DisplayURL()), stopped: make(chan struct{}),
 	}
 	if e.queue == nil {
-		e.queue = queue.NewMemory(int(p.cfg.QueueMaxMemory), p.queueLoss(e))
+		if e.queue, err = p.newQueue(e); err != nil {
+			return nil, fmt.Errorf("[[writers]] %s: %w", name, err)
+		}
 	}
 	batching := remotewrite.Batching{MaxSamples: p.cfg.Batch, Linger: p.cfg.Linger.Duration}
 	client := remotewrite.NewClient(cfg, http, p.cfg.UserAgent)
@@ -48,13 +51,19 @@ func (p *Pipeline) newEndpoint(name string, cfg remotewrite.Config, q queue.Queu
 	return e, nil
 }
 
-// start runs the sender until ctx ends, or the queue is closed and empty.
+// start runs the sender, and looks after its queue, until ctx ends or the queue
+// is closed and empty.
 func (p *Pipeline) start(ctx context.Context, e *endpoint) {
 	ctx, e.cancel = context.WithCancel(ctx)
 	p.senders.Go(func() {
 		defer close(e.stopped)
-		defer e.cancel()
+		var tending sync.WaitGroup
+		if l, ok := e.queue.(*queue.Log); ok {
+			tending.Go(func() { l.Run(ctx) })
+		}
 		e.sender.Run(ctx)
+		e.cancel()
+		tending.Wait()
 		e.http.Forget()
 	})
 }
@@ -67,12 +76,18 @@ func (e *endpoint) stop() {
 	}
 }
 
-// giveUp counts what is left in the queue of a stopped endpoint as lost.
-func (e *endpoint) giveUp(reason string) (samples int) {
-	if samples = e.queue.Stats().Samples; samples > 0 {
-		e.observer.Dropped(samples, reason)
+// giveUp counts what is left in the queue of a stopped endpoint as lost, but for
+// what is on disk, and lets go of the queue.
+func (e *endpoint) giveUp(reason string) (lost int) {
+	if l, ok := e.queue.(*queue.Log); ok {
+		lost = e.release(l)
+	} else {
+		lost = e.queue.Stats().Samples
 	}
-	return samples
+	if lost > 0 {
+		e.observer.Dropped(lost, reason)
+	}
+	return lost
 }
 
 // Status is how an endpoint is doing, for status pages and readiness.
@@ -80,6 +95,7 @@ type Status struct {
 	Name  string
 	URL   string // without credentials
 	Queue queue.Stats
+	Disk  *queue.Disk // nil if the queue is in memory
 	remotewrite.State
 }
 
@@ -87,5 +103,10 @@ type Status struct {
 func (s Status) Acked() bool { return !s.LastSuccess.IsZero() }
 
 func (e *endpoint) status() Status {
-	return Status{Name: e.name, URL: e.cfg.DisplayURL(), Queue: e.queue.Stats(), State: e.sender.State()}
+	s := Status{Name: e.name, URL: e.cfg.DisplayURL(), Queue: e.queue.Stats(), State: e.sender.State()}
+	if l, ok := e.queue.(*queue.Log); ok {
+		disk := l.Disk()
+		s.Disk = &disk
+	}
+	return s
 }

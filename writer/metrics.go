@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kinglet/writer/queue"
 	"kinglet/writer/remotewrite"
 )
 
@@ -87,7 +88,7 @@ const (
 
 // reasons are all reasons, so that each counter exists before its first loss.
 var reasons = []string{
-	reasonShutdown, reasonRemoved, reasonCollision, "queue_full",
+	reasonShutdown, reasonRemoved, reasonCollision, queue.ReasonFull, queue.ReasonAge, queue.ReasonDamaged,
 	remotewrite.ReasonRejected, remotewrite.ReasonUnauthorized, remotewrite.ReasonTooLarge, remotewrite.ReasonRedirect,
 	remotewrite.ReasonOddStatus, remotewrite.ReasonNotWritten, remotewrite.ReasonMaxAge, remotewrite.ReasonNotIn1, remotewrite.ReasonDamaged,
 	remotewrite.ReasonOutOfOrder, remotewrite.ReasonDuplicate, remotewrite.ReasonTooOld, remotewrite.ReasonTooNew,
@@ -130,6 +131,8 @@ type gauges struct {
 	pipeline *Pipeline
 
 	samples, bytes, oldest, lastSuccess, inFlight, failing, buffered *prometheus.Desc
+
+	diskFailed, diskBytes, segments, damaged, diskFailures *prometheus.Desc
 }
 
 func newGauges(p *Pipeline) *gauges {
@@ -137,20 +140,25 @@ func newGauges(p *Pipeline) *gauges {
 		return prometheus.NewDesc("kinglet_writer_"+name, help, []string{"writer"}, nil)
 	}
 	return &gauges{
-		pipeline:    p,
-		samples:     desc("queue_samples", "Samples waiting for the endpoint."),
-		bytes:       desc("queue_bytes", "Bytes of blocks waiting for the endpoint."),
-		oldest:      desc("queue_oldest_seconds", "Age of the oldest block waiting for the endpoint, 0 if none waits."),
-		lastSuccess: desc("last_success_timestamp_seconds", "When the endpoint last acknowledged a request, 0 if never."),
-		inFlight:    desc("in_flight_requests", "Requests on their way."),
-		failing:     desc("failing", "1 while the latest attempt failed."),
-		buffered:    prometheus.NewDesc("kinglet_writer_buffered_samples", "Samples waiting between inputs and encoder.", nil, nil),
+		pipeline:     p,
+		samples:      desc("queue_samples", "Samples waiting for the endpoint."),
+		bytes:        desc("queue_bytes", "Bytes of blocks waiting for the endpoint."),
+		oldest:       desc("queue_oldest_seconds", "Age of the oldest block waiting for the endpoint, 0 if none waits."),
+		lastSuccess:  desc("last_success_timestamp_seconds", "When the endpoint last acknowledged a request, 0 if never."),
+		inFlight:     desc("in_flight_requests", "Requests on their way."),
+		failing:      desc("failing", "1 while the latest attempt failed."),
+		diskFailed:   desc("queue_disk_failed", "1 while the queue directory cannot be used and samples wait in memory only."),
+		diskBytes:    desc("queue_disk_bytes", "Bytes on disk of the queue, with what is acknowledged and not yet removed."),
+		segments:     desc("queue_segments", "Files of the queue."),
+		damaged:      desc("queue_damaged_records_total", "Records of the queue that could not be read."),
+		diskFailures: desc("queue_disk_failures_total", "Operations on the queue directory that failed."),
+		buffered:     prometheus.NewDesc("kinglet_writer_buffered_samples", "Samples waiting between inputs and encoder.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.samples, g.bytes, g.oldest, g.lastSuccess, g.inFlight, g.failing, g.buffered} {
+	for _, d := range []*prometheus.Desc{g.samples, g.bytes, g.oldest, g.lastSuccess, g.inFlight, g.failing, g.buffered, g.diskFailed, g.diskBytes, g.segments, g.damaged, g.diskFailures} {
 		ch <- d
 	}
 }
@@ -159,6 +167,9 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	now := time.Now()
 	for _, s := range g.pipeline.Endpoints() {
@@ -176,6 +187,13 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		gauge(g.lastSuccess, last, s.Name)
 		gauge(g.inFlight, boolFloat(s.InFlight), s.Name)
 		gauge(g.failing, boolFloat(s.Failing), s.Name)
+		if s.Disk != nil {
+			gauge(g.diskFailed, boolFloat(s.Disk.Err != nil), s.Name)
+			gauge(g.diskBytes, float64(s.Disk.Bytes), s.Name)
+			gauge(g.segments, float64(s.Disk.Segments), s.Name)
+			counter(g.damaged, float64(s.Disk.Damaged), s.Name)
+			counter(g.diskFailures, float64(s.Disk.Failures), s.Name)
+		}
 	}
 	gauge(g.buffered, float64(g.pipeline.buffered.Load()))
 }

@@ -20,7 +20,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kinglet"
-	"kinglet/writer/queue"
 	"kinglet/writer/remotewrite"
 )
 
@@ -38,7 +37,8 @@ type Pipeline struct {
 	senders  sync.WaitGroup
 
 	mu        sync.Mutex
-	endpoints []*endpoint // in the order of the configuration; replaced, never changed
+	endpoints []*endpoint          // in the order of the configuration; replaced, never changed
+	retiring  map[string]*endpoint // that left the configuration and still send
 	running   context.Context
 	ended     bool
 
@@ -61,7 +61,8 @@ var ErrStopped = errors.New("writer has stopped")
 const maxPushes = 1024
 
 // New makes a pipeline to endpoints, of which there may be none. It checks
-// and builds, reads no file and opens no connection.
+// and builds, takes the queues' directories, and opens no connection. Another
+// process that has a directory is an error.
 func New(cfg Config, endpoints []remotewrite.Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
 	p, err := newPipeline(cfg, log, remotewrite.NewHTTP)
 	if err != nil {
@@ -70,6 +71,7 @@ func New(cfg Config, endpoints []remotewrite.Config, log *slog.Logger, reg prome
 	if err := p.Update(endpoints); err != nil {
 		return nil, err
 	}
+	p.lookAtQueues(endpoints)
 	return p, p.metrics.register(reg, p)
 }
 
@@ -82,6 +84,7 @@ func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) 
 	return &Pipeline{
 		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log},
 		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
+		retiring: map[string]*endpoint{},
 	}, nil
 }
 
@@ -165,6 +168,7 @@ func (p *Pipeline) drain(stopSending context.CancelFunc) {
 	p.mu.Unlock()
 	for _, e := range endpoints {
 		e.queue.Close()
+		defer p.hurry(e).Stop()
 	}
 	p.senders.Wait()
 	for _, e := range endpoints {
@@ -208,6 +212,7 @@ func (p *Pipeline) Update(configs []remotewrite.Config) error {
 		old := find(p.endpoints, names[i])
 		switch {
 		case old == nil:
+			p.endRetired(names[i])
 			next[i], err = p.newEndpoint(names[i], cfg, nil)
 		case reflect.DeepEqual(old.cfg, cfg):
 			next[i] = old
@@ -215,6 +220,11 @@ func (p *Pipeline) Update(configs []remotewrite.Config) error {
 			next[i], err = p.newEndpoint(names[i], cfg, old.queue)
 		}
 		if err != nil {
+			for _, e := range next[:i] {
+				if find(p.endpoints, e.name) == nil {
+					e.giveUp(reasonRemoved) // nothing is in it
+				}
+			}
 			return err
 		}
 	}
@@ -233,6 +243,7 @@ func (p *Pipeline) replace(next []*endpoint) {
 			e.stop() // quick: its request is cut off, and will be sent again
 			if e.cfg.URL != successor.cfg.URL {
 				successor.log.Info("endpoint changed its address: what waits goes to the new one", "samples", e.queue.Stats().Samples)
+				successor.moved()
 			}
 		}
 	}
@@ -251,9 +262,11 @@ func (p *Pipeline) replace(next []*endpoint) {
 func (p *Pipeline) retire(e *endpoint) {
 	e.queue.Close()
 	if p.running == nil {
+		e.giveUp(reasonRemoved)
 		p.metrics.forget(e.name)
 		return
 	}
+	p.retiring[e.name] = e
 	p.senders.Go(func() {
 		deadline := time.AfterFunc(p.cfg.DrainTimeout.Duration, e.cancel)
 		defer deadline.Stop()
@@ -263,6 +276,9 @@ func (p *Pipeline) retire(e *endpoint) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.retiring[e.name] == e {
+			delete(p.retiring, e.name)
+		}
 		if find(p.endpoints, e.name) == nil {
 			p.metrics.forget(e.name)
 		}
@@ -276,16 +292,4 @@ func find(endpoints []*endpoint, name string) *endpoint {
 		}
 	}
 	return nil
-}
-
-// queueLoss counts and tells what e's queue gives up.
-func (p *Pipeline) queueLoss(e *endpoint) queue.OnDrop {
-	var said time.Time // guarded by the queue
-	return func(samples int, reason string) {
-		e.observer.Dropped(samples, reason)
-		if now := time.Now(); said.IsZero() || now.Sub(said) >= time.Minute {
-			said = now
-			e.log.Warn("samples are lost: the queue is full and its oldest blocks go", "limit_bytes", int64(p.cfg.QueueMaxMemory))
-		}
-	}
 }

@@ -85,8 +85,12 @@ type Stats struct {
 	Oldest  time.Time // when the oldest block was appended; zero if the queue is empty
 }
 
-// ReasonFull is the reason of blocks lost for want of room.
-const ReasonFull = "queue_full"
+// Reasons of samples that a queue gives up.
+const (
+	ReasonFull    = "queue_full"    // there was no room
+	ReasonAge     = "queue_max_age" // they waited for too long
+	ReasonDamaged = "queue_damaged" // a log's record, or the whole file, can no longer be read
+)
 
 // OnDrop is told of samples that a queue gave up. It is called with the queue
 // locked: it must not call the queue, nor block.
