@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// watchInterval is how often the tree is looked at for changes. A ConfigMap's
-// volume changes about a minute after the ConfigMap; 5 s more is little, and
-// costs a dozen stat calls.
-const watchInterval = 5 * time.Second
+// watchInterval is how often the tree is looked at for changes, which are taken
+// once they hold still from one look to the next: within twice this of a
+// ConfigMap's volume. A look costs a dozen stat calls.
+const watchInterval = 2 * time.Second
 
 // fingerprint changes when a file of the tree in dir does. Links are followed,
 // so that the swap of a ConfigMap's `..data` counts. What cannot be read counts
