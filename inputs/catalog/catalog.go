@@ -11,6 +11,7 @@ import (
 
 	"kinglet/inputs"
 	"kinglet/inputs/kubelet"
+	"kinglet/inputs/pods"
 	"kinglet/inputs/prometheus"
 	"kinglet/inputs/self"
 )
@@ -45,6 +46,7 @@ type Entry struct {
 func All() []Entry {
 	return []Entry{
 		kubeletEntry(),
+		entry(pods.Name, pods.DefaultConfig, pods.New, (*pods.Input).Update),
 		prometheusEntry(),
 		selfEntry(),
 	}

@@ -205,7 +205,12 @@ func (l *loop) changed() (leaving bool) {
 // leave waits whether the target comes back, and else ends its series
 // (RW-48). It reports whether the loop is over.
 func (l *loop) leave(ctx context.Context, out kinglet.Sink, firstMissed time.Time) bool {
-	timer := time.NewTimer(l.target.Interval*2 + l.target.Interval/10)
+	wait := l.target.Interval*2 + l.target.Interval/10
+	if l.target.EndsAtOnce {
+		// Before anything that takes its labels over is scraped.
+		wait, firstMissed = 0, time.Now()
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		select {
@@ -221,8 +226,8 @@ func (l *loop) leave(ctx context.Context, out kinglet.Sink, firstMissed time.Tim
 		break
 	}
 	endMs := l.timestamp(firstMissed)
-	if l.isSent(endMs) {
-		endMs = l.lastMs + l.target.Page.PrecisionMs
+	if l.isSent(endMs) || l.target.EndsAtOnce && endMs == l.lastMs {
+		endMs = l.lastMs + max(l.target.Page.PrecisionMs, 1)
 	}
 	rows := l.layout.fail(endMs)
 	if l.ownSent {

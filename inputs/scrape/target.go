@@ -42,6 +42,7 @@ type Target struct {
 	UserAgent     string
 	SameNode      bool  // known to be on this node: gzip is not asked for; addresses of this host are found anyway
 	Silent        bool  // send neither up nor scrape_*
+	EndsAtOnce    bool  // when it is gone its series end then, as it will not come back; else they end two intervals later
 	Refused       error // if set, every scrape fails with it and no request is made
 
 	// Explain, if set, is given the error of a request that failed or of a page

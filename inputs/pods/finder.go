@@ -1,0 +1,262 @@
+package pods
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"kinglet/conf/httpclient"
+	"kinglet/k8s"
+)
+
+// How often the kubelet is asked while it does not answer, and while it refuses
+// and the API server stands in.
+const (
+	retryMost     = 10 * time.Second
+	refusedAgain  = time.Minute
+	patience      = 3 // failures of a kubelet that never answered, before the API server is asked
+	answerTimeout = 10 * time.Second
+)
+
+// finder keeps the pods of this node as one source tells them. Its Run is
+// called once.
+type finder struct {
+	cfg     SourceConfig
+	node    k8s.Node
+	kubelet *k8s.Kubelet
+	keep    k8s.Fields
+	// watch is nil where the API server is not to be asked, or cannot be for
+	// the reason noWatch.
+	watch   *k8s.PodWatch
+	noWatch error
+	log     *slog.Logger
+	metrics *metrics
+	changed func() // called, by Run, whenever found is something else
+
+	mu    sync.Mutex
+	state found
+}
+
+// found is what a finder knows.
+type found struct {
+	pods    []*k8s.Pod
+	source  string    // "kubelet" or "api"; "" if the pods were never known
+	at      time.Time // of the last good answer
+	err     error     // of the last try
+	tried   bool      // there was an answer, good or bad
+	refused string    // why the kubelet is not asked, in auto; "" if it is
+}
+
+func (f *finder) found() found {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state
+}
+
+// Run keeps asking until ctx ends.
+func (f *finder) Run(ctx context.Context) error {
+	switch f.cfg.Source {
+	case sourceAPI:
+		if f.watch == nil {
+			f.failed(sourceAPI, f.noWatch)
+			<-ctx.Done()
+			return nil
+		}
+		return f.runWatch(ctx)
+	case sourceKubelet:
+		return f.poll(ctx, nil)
+	}
+	return f.auto(ctx)
+}
+
+// once asks one time.
+func (f *finder) once(ctx context.Context) error {
+	defer f.kubelet.Close()
+	if f.cfg.Source != sourceAPI {
+		err := f.ask(ctx, f.kubelet.NewPodLister(f.keep))
+		if err == nil || f.cfg.Source == sourceKubelet || f.watch == nil {
+			return err
+		}
+	}
+	if f.watch == nil {
+		return f.noWatch
+	}
+	ctx, enough := context.WithTimeoutCause(ctx, answerTimeout, errors.New("the API server did not list the pods in time"))
+	defer enough()
+	var last error
+	err := f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true); enough() }, func(err error) {
+		if last = cmp.Or(err, last); err != nil {
+			enough()
+		}
+	})
+	if f.found().source != "" {
+		return nil
+	}
+	return cmp.Or(err, last, context.Cause(ctx))
+}
+
+// auto asks the kubelet, and the API server for as long as the kubelet refuses.
+func (f *finder) auto(ctx context.Context) error {
+	for {
+		stop, err := f.pollUntilRefused(ctx)
+		if stop {
+			return err
+		}
+		f.log.Warn("the kubelet does not give its pods, the API server is asked for them until it does", "error", err, "kubelet_again_after", refusedAgain)
+		f.mu.Lock()
+		f.state.refused = err.Error()
+		f.mu.Unlock()
+		f.standIn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		f.mu.Lock()
+		f.state.refused = ""
+		f.mu.Unlock()
+		f.log.Info("the kubelet gives its pods again, the API server is left alone")
+	}
+}
+
+// pollUntilRefused asks the kubelet until ctx ends, or until it has to be given
+// up: then it returns false and why.
+func (f *finder) pollUntilRefused(ctx context.Context) (stop bool, why error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failures := 0
+	var given error
+	err := f.poll(ctx, func(err error) {
+		if err == nil {
+			failures = 0
+			return
+		}
+		failures++
+		if f.watch != nil && (isRefusal(err) || f.found().source == "" && failures >= patience) {
+			given = err
+			cancel()
+		}
+	})
+	if given != nil {
+		return false, given
+	}
+	return true, err
+}
+
+// standIn watches the API server until the kubelet answers or ctx ends.
+func (f *finder) standIn(ctx context.Context) {
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { _ = f.runWatch(watching) }) // its error is in the report
+	defer watch.Wait()
+	defer stop()
+	lister := f.kubelet.NewPodLister(k8s.Fields{})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(refusedAgain):
+		}
+		asked, cancel := context.WithTimeout(ctx, answerTimeout)
+		_, _, err := lister.Pods(asked)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+}
+
+// isRefusal reports whether a kubelet will say the same the next time.
+func isRefusal(err error) bool {
+	if status, ok := errors.AsType[*k8s.StatusError](err); ok {
+		return slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, status.Code)
+	}
+	if _, ok := errors.AsType[*httpclient.FileError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}
+
+// runWatch keeps the pods as the API server tells them.
+func (f *finder) runWatch(ctx context.Context) error {
+	return f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true) }, func(err error) {
+		if err != nil {
+			f.failed(sourceAPI, err)
+		}
+	})
+}
+
+// poll asks the kubelet again and again until ctx ends. Told, if there is one,
+// is told of every answer.
+func (f *finder) poll(ctx context.Context, told func(error)) error {
+	defer f.kubelet.Close()
+	lister := f.kubelet.NewPodLister(f.keep)
+	wait := f.cfg.PollInterval.Duration
+	for {
+		err := f.ask(ctx, lister)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if told != nil {
+			told(err)
+		}
+		if wait = f.cfg.PollInterval.Duration; err != nil && isRefusal(err) {
+			wait = max(wait, retryMost)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// ask asks the kubelet once.
+func (f *finder) ask(ctx context.Context, lister *k8s.PodLister) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	pods, changed, err := lister.Pods(ctx)
+	if err != nil {
+		f.failed(sourceKubelet, err)
+		return err
+	}
+	f.delivered(sourceKubelet, pods, changed)
+	return nil
+}
+
+// delivered takes a good answer.
+func (f *finder) delivered(source string, pods []*k8s.Pod, changed bool) {
+	f.metrics.asked(source, true)
+	f.mu.Lock()
+	before := f.state
+	f.state.at, f.state.err, f.state.tried = time.Now(), nil, true
+	f.state.pods, f.state.source = pods, source
+	f.mu.Unlock()
+	if before.err != nil || before.source == "" {
+		f.log.Info("the pods of this node are known", "source", source, "pods", len(pods))
+	}
+	if changed || before.source != source || before.err != nil {
+		f.changed()
+	}
+}
+
+// failed takes a bad answer. The pods stay what they were.
+func (f *finder) failed(source string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // a stop
+	}
+	f.metrics.asked(source, false)
+	f.mu.Lock()
+	first := f.state.err == nil || f.state.err.Error() != err.Error()
+	f.state.err, f.state.tried = err, true
+	f.mu.Unlock()
+	if first {
+		f.log.Warn("the pods of this node cannot be listed, those that are known stay", "source", source, "error", err)
+		f.changed()
+	}
+}
