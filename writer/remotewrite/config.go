@@ -32,6 +32,8 @@ type Config struct {
 	Profile    Profile  `toml:"profile"`     // what receives; "auto" finds out
 	FreshShare *float64 `toml:"fresh_share"` // see Habits.FreshShare; nil: as the profile has it
 
+	QueryURL string `toml:"query_url" expand:"braces"` // Prometheus query API of the same store, for kinglet doctor alone
+
 	TimeoutMs           int64  `toml:"timeout"`      // ms, whole attempt
 	DialTimeoutMs       int64  `toml:"dial_timeout"` // ms
 	MaxIdleConnsPerHost int    `toml:"max_idle_conns_per_host"`
@@ -125,6 +127,9 @@ func (c Config) Validate() error {
 	}
 	if c.DialTimeoutMs < 0 || c.DialTimeoutMs > most {
 		fault("dial_timeout = %d: want milliseconds up to an hour, 0 for %d", c.DialTimeoutMs, defaultDialTimeout.Milliseconds())
+	}
+	if q, err := url.Parse(c.QueryURL); c.QueryURL != "" && (err != nil || q.Host == "" || q.Scheme != "http" && q.Scheme != "https") {
+		fault("query_url: want http://HOST:PORT, below which /api/v1/query is")
 	}
 	if c.MaxIdleConnsPerHost < 0 {
 		fault("max_idle_conns_per_host = %d: want 0 or more", c.MaxIdleConnsPerHost)

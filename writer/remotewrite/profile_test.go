@@ -191,22 +191,22 @@ func TestAutoAsksAgainAfterALongTime(t *testing.T) {
 			after time.Duration
 			asked int
 		}{{0, 1}, {9 * time.Minute, 1}, {2 * time.Minute, 2}} {
-			time.Sleep(step.after) // of the bubble
+			<-time.After(step.after)
 			if i.ask(t.Context(), client); len(h.asked) != step.asked {
 				t.Fatalf("after %v asked %d times, want %d", step.after, len(h.asked), step.asked)
 			}
 		}
 		h.pages["/api/v1/status/buildinfo"] = answer{status: 200, body: buildOfPrometheus}
-		time.Sleep(11 * time.Minute)
+		<-time.After(11 * time.Minute)
 		if !i.ask(t.Context(), client) || i.profile != ProfilePrometheus {
 			t.Fatalf("found %s", i.profile)
 		}
 		h.pages["/api/v1/status/buildinfo"] = answer{status: 200, header: http.Header{"X-Server-Hostname": {"vm"}}}
-		time.Sleep(11 * time.Hour)
+		<-time.After(11 * time.Hour)
 		if i.ask(t.Context(), client) {
 			t.Error("asked again within 12 h")
 		}
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		if !i.ask(t.Context(), client) || i.profile != ProfileVictoriaMetrics {
 			t.Errorf("found %s after the receiver was replaced", i.profile)
 		}
