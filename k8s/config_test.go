@@ -8,9 +8,11 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"kinglet/conf"
 	"kinglet/inputs/kubelet"
+	"kinglet/inputs/pods"
 	"kinglet/inputs/prometheus"
 )
 
@@ -63,11 +65,6 @@ func TestEveryConfigMapIsSound(t *testing.T) {
 		if cfg.Global.Hostname != "node-7" || len(cfg.Writers) != 1 {
 			t.Errorf("hostname %q, %d writers", cfg.Global.Hostname, len(cfg.Writers))
 		}
-		for _, name := range []string{"config.toml"} {
-			if _, ok := m.configMaps["kinglet-config"].Data[name]; !ok {
-				t.Errorf("no %s", name)
-			}
-		}
 	})
 }
 
@@ -93,6 +90,9 @@ func TestEveryVariantCollectsTheNode(t *testing.T) {
 		if pages != 4 {
 			t.Errorf("%d pages of the kubelet", pages)
 		}
+		if !slices.ContainsFunc(instances[pods.Config](cfg, "pods"), func(c *pods.Config) bool { return c.RequireAnnotation }) {
+			t.Error("pods are not scraped by annotation")
+		}
 	})
 }
 
@@ -101,6 +101,11 @@ func TestComponentsAddTheirTargets(t *testing.T) {
 	var urls []string
 	for _, c := range instances[prometheus.Config](load(t, m, theDaemonSet(t, m)), "prometheus") {
 		urls = append(urls, c.URLs...)
+	}
+	if all := instances[pods.Config](load(t, m, theDaemonSet(t, m)), "pods"); !slices.ContainsFunc(all, func(c *pods.Config) bool {
+		return c.Job == "coredns" && !c.RequireAnnotation && slices.Equal(c.PortNames, []string{"metrics"})
+	}) {
+		t.Error("CoreDNS is not scraped")
 	}
 	for _, want := range []string{
 		"http://127.0.0.1:10249/metrics", "http://127.0.0.1:1338/v1/metrics", "http://127.0.0.1:2381/metrics",
@@ -138,6 +143,30 @@ func TestStopFitsIntoTheGracePeriod(t *testing.T) {
 		memory := d.Spec.Template.Spec.Containers[0].Resources.Limits.Memory()
 		if queue := int64(cfg.WriterOpt.QueueMaxMemory) * int64(len(cfg.Writers)); 2*queue > memory.Value() {
 			t.Errorf("the queues may hold %d bytes of the container's %d", queue, memory.Value())
+		}
+	})
+}
+
+func TestTheQueueFitsItsVolume(t *testing.T) {
+	eachRendering(t, func(t *testing.T, m manifests, d *appsv1.DaemonSet) {
+		cfg := load(t, m, d)
+		i := slices.IndexFunc(d.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "queue" })
+		if i < 0 {
+			if cfg.WriterOpt.QueueDir != "" {
+				t.Errorf("queue_dir is %s, which is no volume", cfg.WriterOpt.QueueDir)
+			}
+			return
+		}
+		at := slices.IndexFunc(d.Spec.Template.Spec.Containers[0].VolumeMounts, func(vm corev1.VolumeMount) bool { return vm.Name == "queue" })
+		if at < 0 || !strings.HasPrefix(cfg.WriterOpt.QueueDir, d.Spec.Template.Spec.Containers[0].VolumeMounts[at].MountPath+"/") {
+			t.Errorf("queue_dir is %s: want it on the volume", cfg.WriterOpt.QueueDir)
+		}
+		v := d.Spec.Template.Spec.Volumes[i]
+		if v.HostPath != nil {
+			return // as large as the node's disk
+		}
+		if most := int64(cfg.WriterOpt.QueueMaxBytes) * int64(len(cfg.Writers)); most > v.EmptyDir.SizeLimit.Value()*3/4 {
+			t.Errorf("the queues may hold %d bytes of a volume of %s", most, v.EmptyDir.SizeLimit)
 		}
 	})
 }

@@ -86,12 +86,6 @@ func decode(t *testing.T, file string) []runtime.Object {
 	}
 }
 
-// deployed are the manifests that `kubectl apply -k k8s/deploy` sends.
-func deployed(t *testing.T) manifests {
-	t.Helper()
-	return readManifests(t, "testdata/rendered/kustomize-deploy.yaml")
-}
-
 // renderings are all variants of the manifests, by name. tools/manifests makes
 // them of deploy and chart; `make manifests` holds them equal.
 func renderings(t *testing.T) map[string]manifests {

@@ -2,6 +2,7 @@ package k8s_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"kinglet"
 	"kinglet/inputs"
 	"kinglet/inputs/kubelet"
+	"kinglet/inputs/pods"
 )
 
 // drain takes rows and forgets them.
@@ -67,20 +69,74 @@ func inputSettings() inputs.Settings {
 	return inputs.Settings{Hostname: "node-7", Interval: 15 * time.Second, Precision: time.Millisecond, MaxColumns: 1000, UserAgent: "kinglet/test"}
 }
 
-// permissionsOf runs every input that asks the cluster anything, as it is by
-// default, and returns what it took.
-func permissionsOf(t *testing.T) []string {
+// apiPermission is how the API server has a request checked.
+func apiPermission(r *http.Request) string {
+	verb := map[string]string{http.MethodGet: "list", http.MethodPost: "create"}[r.Method]
+	if r.URL.Query().Has("watch") {
+		verb = "watch"
+	}
+	resource, ok := strings.CutPrefix(r.URL.Path, "/api/v1/")
+	if !ok || strings.Contains(resource, "/") || r.URL.Query().Get("fieldSelector") != "spec.nodeName=node-7" {
+		return verb + " " + r.URL.String()
+	}
+	return verb + " " + resource
+}
+
+// ofKubelet is what the inputs ask the kubelet for, as they are by default.
+func ofKubelet(t *testing.T) []string {
 	t.Helper()
 	var taken asked
-	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { taken.add(kubeletPermission(r)) }))
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		taken.add(kubeletPermission(r))
+		if r.URL.Path == "/pods" {
+			io.WriteString(w, `{"kind":"PodList","apiVersion":"v1","items":[]}`)
+		}
+	}))
 	defer server.Close()
-	cfg := kubelet.DefaultConfig()
-	cfg.URL, cfg.InsecureSkipVerify, cfg.CAFile, cfg.TokenFile = server.URL, true, "", "testdata/token"
-	in, err := kubelet.New([]kubelet.Config{cfg}, inputSettings(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	pages := kubelet.DefaultConfig()
+	pages.URL, pages.InsecureSkipVerify, pages.CAFile, pages.TokenFile = server.URL, true, "", "testdata/token"
+	scraped, err := kubelet.New([]kubelet.Config{pages}, inputSettings(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := in.Once(t.Context(), drain{}); err != nil {
+	list := pods.DefaultConfig()
+	list.NodeName, list.KubeletURL, list.KubeletInsecureSkipVerify, list.KubeletCAFile, list.KubeletTokenFile = "node-7", server.URL, true, "", "testdata/token"
+	found, err := pods.New([]pods.Config{list}, inputSettings(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, input := range []inputs.Input{scraped, found} {
+		if _, err := input.Once(t.Context(), drain{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return taken.sorted()
+}
+
+// ofAPIServer is what the pods of this node are asked for where the kubelet may
+// not be asked: a list, and a watch from there.
+func ofAPIServer(t *testing.T) []string {
+	t.Helper()
+	var taken asked
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		taken.add(apiPermission(r))
+		w.Header().Set("Content-Type", "application/json")
+		if !r.URL.Query().Has("watch") {
+			io.WriteString(w, `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}`)
+		} else if slices.Contains(taken.sorted(), "list pods") { // the last thing it does
+			cancel()
+		}
+	}))
+	defer server.Close()
+	cfg := pods.DefaultConfig()
+	cfg.Source, cfg.NodeName, cfg.APIURL = "api", "node-7", server.URL
+	in, err := pods.New([]pods.Config{cfg}, inputSettings(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Run(ctx, drain{}); err != nil {
 		t.Fatal(err)
 	}
 	return taken.sorted()
@@ -109,12 +165,24 @@ func granted(t *testing.T, roles []*rbacv1.ClusterRole) []string {
 }
 
 func TestRBACIsWhatTheProgramAsksFor(t *testing.T) {
-	taken := permissionsOf(t)
+	fromKubelet, fromAPIServer := ofKubelet(t), ofAPIServer(t)
+	if t.Failed() {
+		return
+	}
+	both := 0
 	eachRendering(t, func(t *testing.T, m manifests, _ *appsv1.DaemonSet) {
-		if diff := cmp.Diff(taken, granted(t, m.clusterRoles)); diff != "" {
+		want := fromKubelet
+		if slices.ContainsFunc(m.clusterRoles, func(r *rbacv1.ClusterRole) bool { return strings.HasSuffix(r.Name, "-pods") }) {
+			want = slices.Sorted(slices.Values(slices.Concat(fromKubelet, fromAPIServer)))
+			both++
+		}
+		if diff := cmp.Diff(want, granted(t, m.clusterRoles)); diff != "" {
 			t.Errorf("permissions (-asked for +granted):\n%s", diff)
 		}
 	})
+	if both == 0 {
+		t.Error("no variant may ask the API server")
+	}
 }
 
 func TestRolesAreBoundToKingletAlone(t *testing.T) {
