@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -198,13 +197,4 @@ func (f *figures) print(out io.Writer) {
 		fmt.Fprintf(w, "  %s\t%s\n", row[0], row[1])
 	}
 	_ = w.Flush() // to a terminal or a log
-}
-
-// readFile is a file's text, "" if it cannot be read just now.
-func readFile(name string) string {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
