@@ -52,6 +52,7 @@ func subcommands() []subcommand {
 		{"check", "read a configuration and print everything that is wrong with it", runCheck},
 		{"doctor", "look at every endpoint from here, and say what is wrong and what to change", runDoctor},
 		{"demo", "run kinglet against recorded pages and a built-in database", runDemo},
+		{"pods", "list the pods of this node: scraped or not, and why", runPods},
 		{"version", "print the version", func(_ context.Context, _ []string, p process) int {
 			fmt.Fprintln(p.stdout, version)
 			return exitOK

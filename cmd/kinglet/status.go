@@ -30,8 +30,8 @@ type health interface {
 	Reload(ctx context.Context) error
 }
 
-// statusServer answers /metrics, /-/healthy, /-/ready, /-/reload, /targets and
-// /debug/pprof on one listener.
+// statusServer answers /metrics, /-/healthy, /-/ready, /-/reload, /targets, /pods
+// and /debug/pprof on one listener.
 type statusServer struct {
 	address string
 	handler http.Handler
@@ -131,6 +131,7 @@ func statusHandler(h health, reg prometheus.Gatherer) http.Handler {
 		e.SetIndent("", "  ")
 		_ = e.Encode(map[string]any{"targets": targetViews(h.Targets()), "writers": writerViews(h.Endpoints())}) // the caller hung up
 	})
+	mux.HandleFunc("GET /pods", podsPage(h))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -143,6 +144,9 @@ func statusHandler(h health, reg prometheus.Gatherer) http.Handler {
 // and the first write that each endpoint acknowledged.
 func notReady(h health) []string {
 	var waits []string
+	if inputs, ok := h.(interface{ Waits() []string }); ok {
+		waits = inputs.Waits()
+	}
 	unseen := 0
 	targets := h.Targets()
 	for _, t := range targets {
