@@ -79,6 +79,8 @@ type attached struct {
 	views map[naming]*remotewrite.View // how each naming sends it
 	noted bool                         // its families are remembered
 	plate *plate                       // the stencil, if it is sent as it is
+
+	markers map[int]*kinglet.Histogram // stale markers by column, where they are not those of any histogram
 }
 
 func attachedTo(shape *kinglet.Shape) *attached {
@@ -104,8 +106,9 @@ func (p *Pipeline) encode(next push) {
 	if p.encoders.metadata {
 		p.noteFamilies(next.rows)
 	}
+	rows := typedMarkers(next.rows)
 	for _, g := range p.encoders.groups {
-		g.encode(&p.plates, p.views(g, next.rows))
+		g.encode(&p.plates, p.views(g, rows))
 	}
 	p.metrics.encoded.Add(float64(next.samples))
 	p.metrics.encodeTime.Add(time.Since(start).Seconds())

@@ -99,9 +99,6 @@ type Status struct {
 	remotewrite.State
 }
 
-// Acked reports whether the endpoint ever acknowledged a request.
-func (s Status) Acked() bool { return !s.LastSuccess.IsZero() }
-
 func (e *endpoint) status() Status {
 	s := Status{Name: e.name, URL: e.cfg.DisplayURL(), Queue: e.queue.Stats(), State: e.sender.State()}
 	if l, ok := e.queue.(*queue.Log); ok {

@@ -241,6 +241,7 @@ func (p *Pipeline) replace(next []*endpoint) {
 			p.retire(e)
 		case successor != e:
 			e.stop() // quick: its request is cut off, and will be sent again
+			successor.sender.Inherit(e.sender)
 			if e.cfg.URL != successor.cfg.URL {
 				successor.log.Info("endpoint changed its address: what waits goes to the new one", "samples", e.queue.Stats().Samples)
 				successor.moved()

@@ -156,12 +156,17 @@ func (e *Encoder) histogram(p point, h *kinglet.Histogram, v float64) {
 	case h == nil:
 		return
 	}
+	reason := ""
 	switch {
 	case !e.NativeHistograms:
-		e.drop(ReasonNativeHistograms)
-		return
+		reason = ReasonNativeHistograms
 	case h.Schema == schemaCustom && !e.Extended:
-		e.drop(ReasonCustomBuckets)
+		reason = ReasonCustomBuckets
+	}
+	if reason != "" {
+		if !kinglet.IsStale(h.Sum) { // the end of what was never sent is no loss (RW-54)
+			e.drop(reason)
+		}
 		return
 	}
 	e.scratch = appendHistogram(e.scratch[:0], h, p.atMs, p.startMs)

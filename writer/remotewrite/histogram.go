@@ -33,6 +33,18 @@ const (
 	resetHintGauge = 3 // RW-98
 )
 
+// StaleMarker is the stale marker of a histogram like h (RW-53), nil if that is
+// the one of most: of integers, and with buckets that 1.0 can carry.
+func StaleMarker(h *kinglet.Histogram) *kinglet.Histogram {
+	switch {
+	case h.Schema == schemaCustom:
+		return &kinglet.Histogram{Sum: kinglet.Stale(), Float: h.Float, Schema: schemaCustom}
+	case h.Float:
+		return &kinglet.Histogram{Sum: kinglet.Stale(), Float: true}
+	}
+	return nil
+}
+
 // appendHistogram appends the message Histogram. Counts are always written,
 // since which of the two forms they take tells the kind of histogram (RW-94).
 func appendHistogram(dst []byte, h *kinglet.Histogram, atMs, startMs int64) []byte {

@@ -97,6 +97,26 @@ func NewSender(cfg Config, batching Batching, from Source, client *Client, obser
 	return s
 }
 
+// Inherit takes over what before, which has the same name and whose Run has
+// returned, learned of the endpoint, if that is still at the same URL: what size
+// it takes, and what it is. It must be called before Run.
+func (s *Sender) Inherit(before *Sender) {
+	if s.cfg.URL != before.cfg.URL {
+		return
+	}
+	s.size = before.size
+	if s.cfg.Profile == before.cfg.Profile {
+		s.identity = before.identity
+		s.habits = s.cfg.Habits(s.identity.profile)
+		s.protocol.suit(s.habits)
+		s.note(func(st *State) { st.Profile = s.identity.profile })
+	}
+	if s.cfg.ProtobufMessage == before.cfg.ProtobufMessage && s.cfg.Compression == before.cfg.Compression {
+		s.protocol = before.protocol
+	}
+	s.extended.Store(s.protocol.wantsExtended())
+}
+
 // WantsExtended reports whether blocks for this endpoint should be extended. It
 // may become false while the sender runs; blocks of either kind are always
 // taken.

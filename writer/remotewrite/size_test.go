@@ -182,3 +182,23 @@ func TestAnEndpointThatTakesNothingIsNotSentCrumbsForever(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatWasLearnedOutlivesAChangeOfSettings(t *testing.T) {
+	before := NewSender(DefaultConfig(), Batching{}, Source{}, nil, counts{}, nil)
+	before.size.refused(1 << 20)
+	before.identity.profile = ProfileVictoriaMetrics
+	changed := DefaultConfig()
+	changed.TimeoutMs = 1
+	after := NewSender(changed, Batching{}, Source{}, nil, counts{}, nil)
+	after.Inherit(before)
+	if after.size != before.size || after.State().Profile != ProfileVictoriaMetrics || after.habits.FreshShare != 0.5 {
+		t.Errorf("knows %v, %s, %v", after.size, after.State().Profile, after.habits)
+	}
+	changed.URL = "http://elsewhere/"
+	if after = NewSender(changed, Batching{}, Source{}, nil, counts{}, nil); after.size != (requestSize{}) {
+		t.Fatal("a new sender knows nothing")
+	}
+	if after.Inherit(before); after.size != (requestSize{}) || after.State().Profile != ProfileOther {
+		t.Errorf("knows %v, %s of another endpoint", after.size, after.State().Profile)
+	}
+}
