@@ -24,6 +24,7 @@ package faults
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -46,7 +47,16 @@ var suite struct {
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
+// atOnce bounds the tests that run side by side: they wait more than they work.
+const atOnce = "6"
+
 func run(m *testing.M) int {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", atOnce) // the flag exists in every test binary
+	}
 	if err := readSettings(); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		return 1

@@ -22,7 +22,8 @@ type verdict struct {
 	excused          []missing // in flight when kinglet was killed
 	failed           []missing // kinglet took too long to read them, and says up 0
 	altered          []string  // another value, or another time
-	late             []string
+	late             int
+	firstLate        string
 	duplicates       int
 }
 
@@ -31,19 +32,19 @@ type missing struct {
 	target  int
 	scrape  scrape
 	samples int           // of the scrape's
-	before  time.Duration // an end
+	before  time.Duration // the nearest end
 }
 
 func (m missing) String() string {
-	return fmt.Sprintf("target %d scrape %d served %s: %d of %d samples are missing", m.target, m.scrape.n,
-		m.scrape.served.Format("15:04:05.000"), m.samples, m.scrape.samples())
+	return fmt.Sprintf("target %d scrape %d served %s, %v before the nearest end: %d of %d samples are missing", m.target, m.scrape.n,
+		m.scrape.served.Format("15:04:05.000"), m.before.Round(100*time.Microsecond), m.samples, m.scrape.samples())
 }
 
 // judge compares.
 func judge(ts *targets, s *sink, ends []end) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := verdict{altered: slices.Clone(s.faults), late: slices.Clone(s.late), duplicates: s.duplicates}
+	v := verdict{altered: slices.Clone(s.faults), late: s.late, firstLate: s.firstLate, duplicates: s.duplicates}
 	for id, tg := range ts.all {
 		v.target(id, tg.served(), s.all, ends)
 	}
@@ -65,7 +66,7 @@ func (v *verdict) target(id int, served []scrape, all map[seriesKey]*series, end
 	for i, s := range served {
 		v.scrapes++
 		v.samples += s.samples()
-		m := missing{target: id, scrape: s}
+		m := missing{target: id, scrape: s, before: beforeEnd(s.served, ends)}
 		ms, ok := when[s.n]
 		for _, k := range s.keys(id) {
 			if !ok || !has(all[k], ms) {
@@ -81,10 +82,9 @@ func (v *verdict) target(id int, served []scrape, all map[seriesKey]*series, end
 		}
 		var next time.Time
 		if i+1 < len(served) {
-			next = served[i+1].served
+			next = served[i+1].asked
 		}
-		if excuse, before := inFlight(s.served, next, ends); excuse {
-			m.before = before
+		if inFlight(s, next, ends) {
 			v.excused = append(v.excused, m)
 		} else {
 			v.lost = append(v.lost, m)
@@ -152,16 +152,25 @@ func failed(up *series, s scrape) bool {
 	return i < len(up.ms) && up.ms[i] <= s.asked.UnixMilli() && up.bits[i] == 0
 }
 
-// inFlight reports whether a scrape was the last before an end, within the
-// window, or behind it; next is when the target served another.
-func inFlight(served, next time.Time, ends []end) (bool, time.Duration) {
+// inFlight reports whether a scrape was the last that a kinglet asked for, and
+// answered within the window before its end, or later; next is when the target
+// was asked again.
+func inFlight(s scrape, next time.Time, ends []end) bool {
+	return slices.ContainsFunc(ends, func(e end) bool {
+		return s.served.After(e.at.Add(-suite.window)) &&
+			(e.again.IsZero() || s.asked.Before(e.again) && (next.IsZero() || next.After(e.again)))
+	})
+}
+
+// beforeEnd is how long before the nearest end that was.
+func beforeEnd(served time.Time, ends []end) time.Duration {
+	nearest := time.Duration(math.MaxInt64)
 	for _, e := range ends {
-		if served.After(e.at.Add(-suite.window)) && (e.again.IsZero() || served.Before(e.again)) &&
-			(next.IsZero() || e.again.IsZero() || next.After(e.again)) {
-			return true, e.at.Sub(served)
+		if d := e.at.Sub(served); d.Abs() < nearest.Abs() {
+			nearest = d
 		}
 	}
-	return false, 0
+	return nearest
 }
 
 // check fails the test if anything is lost or altered.
@@ -179,8 +188,8 @@ func (v verdict) check(t *testing.T) {
 // inOrder fails the test if a sample came behind a newer one of its series.
 func (v verdict) inOrder(t *testing.T) {
 	t.Helper()
-	if len(v.late) > 0 {
-		t.Errorf("out of order: %d\n%s", len(v.late), some(v.late))
+	if v.late > 0 {
+		t.Errorf("%d samples came out of order, the first one: %s", v.late, v.firstLate)
 	}
 }
 
@@ -211,7 +220,7 @@ func (v verdict) String() string {
 	}
 	return fmt.Sprintf("%d samples of %d scrapes served: %d scrapes lost (%d samples), %d in flight at an end (%d samples, at most %v before it), "+
 		"%d reported as failed, %d altered, %d late, %d duplicates", v.samples, v.scrapes, len(v.lost), v.lostSamples(), len(v.excused), v.excusedSamples(), longest.Round(100*time.Microsecond),
-		len(v.failed), len(v.altered), len(v.late), v.duplicates)
+		len(v.failed), len(v.altered), v.late, v.duplicates)
 }
 
 func some[T any](all []T) string {

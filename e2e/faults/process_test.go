@@ -19,6 +19,7 @@ import (
 
 // agent is the kinglet under test; it may be started many times.
 type agent struct {
+	binary string
 	conf   string // folder of its configuration
 	log    string // path of what it prints
 	listen string // host:port of its pages
@@ -32,7 +33,7 @@ type agent struct {
 
 func newAgent(t *testing.T, conf, listen string) *agent {
 	t.Helper()
-	a := &agent{conf: conf, log: filepath.Join(t.TempDir(), "log"), listen: listen}
+	a := &agent{binary: suite.binary, conf: conf, log: filepath.Join(t.TempDir(), "log"), listen: listen}
 	t.Cleanup(func() {
 		a.kill()
 		if t.Failed() {
@@ -50,7 +51,7 @@ func (a *agent) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close() // kinglet has its own handle
-	cmd := exec.Command(suite.binary, "--configs", a.conf)
+	cmd := exec.Command(a.binary, "--configs", a.conf)
 	cmd.Env = append(os.Environ(), "NO_PROXY=*", "no_proxy=*")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.as}

@@ -83,7 +83,8 @@ type sink struct {
 	distinct   int       // samples of whole scrapes: neither stale markers, nor up 0
 	latest     time.Time // when distinct grew last
 	duplicates int
-	late       []string // first arrivals behind a newer sample of their series
+	late       int // first arrivals behind a newer sample of their series
+	firstLate  string
 	faults     []string // what must never be: two values at one time, unreadable requests
 	bodyBytes  int64    // of requests that were taken
 	taken      int64    // samples of requests that were taken
@@ -267,7 +268,9 @@ func (s *sink) book(k seriesKey, ms int64, bits uint64) {
 			math.Float64frombits(x.bits[i]), math.Float64frombits(bits)))
 		return
 	case i < len(x.ms):
-		s.late = append(s.late, fmt.Sprintf("%v at %d came after %d", k, ms, x.ms[len(x.ms)-1]))
+		if s.late++; s.late == 1 {
+			s.firstLate = fmt.Sprintf("%v at %d came after %d", k, ms, x.ms[len(x.ms)-1])
+		}
 	}
 	x.ms = slices.Insert(x.ms, i, ms)
 	x.bits = slices.Insert(x.bits, i, bits)
