@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"writer/queue":     nil,
 	"writer/stencil":   nil,
 	"writer/heartbeat": nil,
-	"writer/doctor":    {"kinglet/writer/remotewrite"},
+	"writer/doctor":    {"kinglet/writer/remotewrite", "kinglet/writer/heartbeat"},
 	"writer/...":       {"kinglet/writer/..."},
 	"k8s":              nil,
 	"k8s/cluster/...":  nil, // programs of the cluster that the end-to-end tests run in

@@ -21,7 +21,8 @@ type doctorFlags struct {
 	timeout                   time.Duration
 }
 
-// runDoctor is `kinglet doctor`: each endpoint of a tree, looked at from here.
+// runDoctor is `kinglet doctor`: each endpoint of a tree, and what else leaves
+// this host or waits to, looked at from here.
 func runDoctor(ctx context.Context, args []string, p process) int {
 	var o doctorFlags
 	f := flag.NewFlagSet("kinglet doctor", flag.ContinueOnError)
@@ -74,7 +75,8 @@ func runDoctor(ctx context.Context, args []string, p process) int {
 	return exitOK
 }
 
-// examine looks at the writers of cfg, one after the other.
+// examine looks at the writers of cfg, one after the other, and unless it is to
+// be one writer alone, at the queue's directory and at the heartbeat.
 func examine(ctx context.Context, cfg *conf.Config, o doctorFlags) ([]doctor.Report, error) {
 	options := doctor.DefaultOptions()
 	options.Timeout, options.Write, options.QueryURL = o.timeout, o.write, o.queryURL
@@ -97,6 +99,14 @@ func examine(ctx context.Context, cfg *conf.Config, o doctorFlags) ([]doctor.Rep
 		return nil, fmt.Errorf("%s has no [[writers]]: what is scraped goes nowhere", cfg.Dir)
 	case len(reports) == 0:
 		return nil, fmt.Errorf("-writer %s: there is no such writer, want one of %q", o.writer, names)
+	case o.writer != "":
+		return reports, nil
+	}
+	if dir := cfg.WriterOpt.QueueDir; dir != "" {
+		reports = append(reports, doctor.QueueDir(dir, int64(cfg.WriterOpt.QueueMaxBytes)*int64(len(cfg.Writers))))
+	}
+	if cfg.Heartbeat.Enable {
+		reports = append(reports, doctor.Heartbeat(ctx, cfg.Heartbeat, options))
 	}
 	return reports, nil
 }

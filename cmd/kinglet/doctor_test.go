@@ -21,7 +21,8 @@ func TestDoctor(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	dir := t.TempDir()
-	tree := fmt.Sprintf("[[writers]]\nurl = %q\n[[writers]]\nname = \"b\"\nurl = %q\n", good.URL+"/prometheus/v1/write", gone.URL)
+	tree := fmt.Sprintf("[writer_opt]\nqueue_dir = %q\n[[writers]]\nurl = %q\n[[writers]]\nname = \"b\"\nurl = %q\n"+
+		"[heartbeat]\nenable = true\nurl = %q\n", t.TempDir(), good.URL+"/prometheus/v1/write", gone.URL, good.URL+"/v1/n9e/heartbeat")
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(tree), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,8 @@ func TestDoctor(t *testing.T) {
 			Of     string
 			Checks []struct{ Name, Grade, Detail string }
 		}
-		if err := json.Unmarshal([]byte(out.String()), &reports); err != nil || len(reports) != 2 || reports[1].Of != "writer b" {
+		if err := json.Unmarshal([]byte(out.String()), &reports); err != nil || len(reports) != 4 || reports[1].Of != "writer b" ||
+			reports[2].Of != "queue_dir" || reports[3].Of != "heartbeat" {
 			t.Fatalf("%v: %s", err, out.String())
 		}
 		if last := reports[1].Checks[len(reports[1].Checks)-1]; last.Name != "tcp" || last.Grade != "FAIL" {

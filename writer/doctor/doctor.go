@@ -34,8 +34,8 @@ type Check struct {
 
 // Report is all that was looked at of one thing.
 type Report struct {
-	Of     string  `json:"of"`  // what it is about: "writer NAME"
-	URL    string  `json:"url"` // without secrets
+	Of     string  `json:"of"`  // what it is about: "writer NAME", "heartbeat", "queue_dir"
+	URL    string  `json:"url"` // without secrets; the path of a directory
 	Checks []Check `json:"checks"`
 }
 
@@ -75,27 +75,32 @@ func DefaultOptions() Options {
 // for the same reason, and blocks for about ten times o.Timeout at most, and
 // for o.ReadBack.
 func Writer(ctx context.Context, name string, cfg remotewrite.Config, o Options) Report {
+	r := Report{Of: "writer " + name, URL: cfg.DisplayURL()}
+	r.examine(cfg, o, func(e *examination) {
+		if e.reach(ctx) && e.talk(ctx) {
+			e.forms(ctx)
+			e.receiver(ctx)
+			e.write(ctx)
+		}
+	})
+	return r
+}
+
+// examine does look with a client for cfg.
+func (r *Report) examine(cfg remotewrite.Config, o Options, look func(*examination)) {
 	cfg.TimeoutMs = o.Timeout.Milliseconds()
 	cfg.DialTimeoutMs = min(cfg.DialTimeout(), o.Timeout).Milliseconds()
-	r := Report{Of: "writer " + name, URL: cfg.DisplayURL()}
-	e := &examination{Report: &r, cfg: cfg, options: o}
 	if err := cfg.Validate(); err != nil {
 		r.add("config", Fail, "%v", oneLine(err.Error()))
-		return r
+		return
 	}
 	doer, err := remotewrite.NewHTTP(cfg)
 	if err != nil {
 		r.add("config", Fail, "%v", oneLine(err.Error()))
-		return r
+		return
 	}
 	defer doer.Forget()
-	e.client = remotewrite.NewClient(cfg, doer, o.UserAgent)
-	if e.reach(ctx) && e.talk(ctx) {
-		e.forms(ctx)
-		e.receiver(ctx)
-		e.write(ctx)
-	}
-	return r
+	look(&examination{Report: r, cfg: cfg, options: o, client: remotewrite.NewClient(cfg, doer, o.UserAgent)})
 }
 
 // examination is one Report in the making.

@@ -47,10 +47,28 @@ func (c *Client) Probe(ctx context.Context, form string, rows ...*kinglet.Row) (
 	if err != nil {
 		return ProbeAnswer{}, err
 	}
+	return c.probe(request, body)
+}
+
+// ProbeJSON posts a JSON text to the client's URL, for the same purpose and
+// under the same terms as Probe.
+func (c *Client) ProbeJSON(ctx context.Context, text string) (ProbeAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(text))
+	if err != nil {
+		return ProbeAnswer{}, errUnreadableURL
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", c.userAgent)
+	return c.probe(request, Body{size: len(text)})
+}
+
+func (c *Client) probe(request *http.Request, body Body) (ProbeAnswer, error) {
 	answer := ProbeAnswer{SentAt: time.Now()}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return ProbeAnswer{}, c.explain(ctx, err, body)
+		return ProbeAnswer{}, c.explain(request.Context(), err, body)
 	}
 	defer response.Body.Close()
 	answer.GotAt = time.Now()
