@@ -3,9 +3,9 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -32,26 +32,41 @@ func podsByAnnotation(t *testing.T) {
 		}
 	}
 	// By now those that are to be left alone would have been found too.
-	for _, name := range []string{"silent", "refused", "finished", "outside"} {
+	for name, why := range map[string]string{"silent": "no_annotation", "refused": "declined", "finished": "phase", "outside": "namespace"} {
 		selector := fmt.Sprintf(`{__name__=~"up|scrape_.+|sample_.+",pod=%q}`, name)
 		if found := history(t, selector, time.Now().Add(-time.Hour)); len(found) > 0 {
 			t.Errorf("the pod %s was scraped: %v", name, found)
 		}
-		wantExplained(t, name)
+		wantExplained(t, name, why)
 	}
 }
 
 // wantExplained looks for a pod that is not scraped on the page that says why.
-func wantExplained(t *testing.T, name string) {
+func wantExplained(t *testing.T, name, why string) {
 	t.Helper()
-	page, err := node.ask("/pods")
+	text, err := node.ask("/pods")
 	if err != nil {
-		t.Errorf("kinglet's list of pods: %v", err)
-		return
+		t.Fatalf("kinglet's list of pods: %v", err)
 	}
-	if !strings.Contains(page, fmt.Sprintf("%q", name)) {
-		t.Errorf("kinglet's list of pods does not name %s:\n%s", name, page)
+	var page struct {
+		Sources []struct{ Source string }
+		Pods    []struct{ Pod, Code, Reason string }
 	}
+	if err := json.Unmarshal([]byte(text), &page); err != nil {
+		t.Fatal(err)
+	}
+	if len(page.Sources) != 1 || page.Sources[0].Source != "kubelet" {
+		t.Errorf("the sources of pods are %v, want the kubelet", page.Sources)
+	}
+	for _, p := range page.Pods {
+		if p.Pod == name {
+			if p.Code != why || p.Reason == "" {
+				t.Errorf("%s is not scraped for %s (%q), want %s", name, p.Code, p.Reason, why)
+			}
+			return
+		}
+	}
+	t.Errorf("kinglet's list of pods does not name %s:\n%s", name, text)
 }
 
 // deletedPod deletes one and sees its series end, for good.
