@@ -16,7 +16,9 @@ import (
 type conn struct {
 	*net.TCPConn
 	socket       socket
-	interruptNow func() // interrupt, made once
+	interruptNow func()          // interrupt, made once
+	watched      <-chan struct{} // closed when the context ends that may interrupt
+	unwatch      func() bool
 	deadline     time.Time
 	armed        bool
 	served       bool      // an answer was read to its end
@@ -42,6 +44,21 @@ func dial(ctx context.Context, dialer net.Dialer, address string) (*conn, error)
 		return nil, err
 	}
 	return c, nil
+}
+
+// watch lets the end of ctx interrupt the connection, in place of another. It
+// goes on between two exchanges, since most have the same context.
+func (c *conn) watch(ctx context.Context) {
+	if c.watched == ctx.Done() {
+		return
+	}
+	if c.unwatch != nil {
+		c.unwatch()
+		c.unwatch = nil
+	}
+	if c.watched = ctx.Done(); c.watched != nil {
+		c.unwatch = context.AfterFunc(ctx, c.interruptNow)
+	}
 }
 
 // patience is how long a write waits before it looks whether the answer has

@@ -22,8 +22,7 @@ type Client struct {
 	address string
 	dialer  net.Dialer
 
-	conn *conn       // nil while there is none
-	stop func() bool // ends the watch over the context of the exchange; nil between exchanges
+	conn *conn // nil while there is none
 	body body
 }
 
@@ -155,9 +154,7 @@ func (c *Client) connect(ctx context.Context, deadline time.Time) error {
 		c.conn = made
 	}
 	c.conn.deadline = deadline
-	if ctx.Done() != nil {
-		c.stop = context.AfterFunc(ctx, c.conn.interruptNow)
-	}
+	c.conn.watch(ctx)
 	return nil
 }
 
@@ -181,9 +178,7 @@ func (c *Client) Read(p []byte) (int, error) {
 
 // rest keeps the connection for the next request.
 func (c *Client) rest() {
-	stopped := c.stop == nil || c.stop()
-	c.stop = nil
-	if !c.conn.disarm() || !stopped {
+	if !c.conn.disarm() {
 		c.drop()
 		return
 	}
@@ -199,11 +194,8 @@ func (c *Client) Discard() {
 
 // drop closes the connection.
 func (c *Client) drop() {
-	if c.stop != nil {
-		c.stop()
-		c.stop = nil
-	}
 	if c.conn != nil {
+		c.conn.watch(context.Background())
 		_ = c.conn.Close() // nothing is waiting to be written
 		c.conn = nil
 	}

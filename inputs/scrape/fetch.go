@@ -113,6 +113,10 @@ type fetcher struct {
 	lean    *lean // nil for targets that it is not for
 	scratch scratch
 	unzip   *gzip.Reader
+
+	contentType string // of the last page, and what it says; most are as the one before
+	format      promtext.Format
+	known       bool
 }
 
 func newFetcher(t *Target, scratch scratch) (*fetcher, error) {
@@ -174,7 +178,11 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 
 // page reads a page of that type into w. The window is scratch.
 func (f *fetcher) page(contentType string, body io.Reader, window []byte, w *walk) error {
-	format, known := promtext.FormatOf(contentType)
+	if contentType != f.contentType {
+		f.contentType = contentType
+		f.format, f.known = promtext.FormatOf(contentType)
+	}
+	format, known := f.format, f.known
 	if !known {
 		if f.target.Fallback == "" {
 			if n, _ := io.ReadFull(body, make([]byte, 1)); n == 0 {

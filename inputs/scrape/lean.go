@@ -60,7 +60,10 @@ func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err 
 		}
 		return 0, badStatus(head.Status, client)
 	}
-	contentType := string(head.Field("content-type"))
+	contentType := f.contentType
+	if field := head.Field("content-type"); string(field) != contentType {
+		contentType = string(field)
+	}
 	body, err := f.body(client, gzipped)
 	if err != nil {
 		return 0, f.explain(timedOut(err), err, "reading the body")

@@ -422,6 +422,9 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 		drop("duplicate", l.own.duplicates)
 	}
 	what, downFor := l.status.finish(start, took, a.scraped, a.err)
+	if what == unchanged {
+		return
+	}
 	log := l.m.log.With("target", shownURL(l.target.URL))
 	switch what {
 	case wentDown:
@@ -431,7 +434,6 @@ func (l *loop) finished(start time.Time, took time.Duration, a *attempt) {
 	case firstUp:
 		log.Debug("target is up", "samples", a.scraped)
 	case unchanged:
-		return
 	}
 	if broken, ok := a.err.(*panicError); ok { //nolint:errorlint // made by read, never wrapped
 		log.Error("a target made kinglet fail", "panic", broken.value, "stack", string(broken.stack))

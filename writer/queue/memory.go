@@ -22,8 +22,9 @@ type Memory struct {
 	samples  int
 	closed   bool
 
-	request request // scratch of take
-	out     []Block // what Next returns; the consumer's
+	request request     // scratch of take
+	out     []Block     // what Next returns; the consumer's
+	timer   *time.Timer // of Next; the consumer's
 }
 
 // blockOverhead is what a block weighs beside its stream.
@@ -95,8 +96,11 @@ func (m *Memory) makeRoom(size int) bool {
 
 // Next implements Queue.
 func (m *Memory) Next(ctx context.Context, want Want) ([]Block, error) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	defer func() {
+		if m.timer != nil {
+			m.timer.Stop()
+		}
+	}()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -105,11 +109,15 @@ func (m *Memory) Next(ctx context.Context, want Want) ([]Block, error) {
 		if ready || err != nil {
 			return m.out, err
 		}
-		timer.Reset(wait)
+		if m.timer == nil {
+			m.timer = time.NewTimer(wait)
+		} else {
+			m.timer.Reset(wait)
+		}
 		select {
 		case <-ctx.Done():
 		case <-m.wake:
-		case <-timer.C:
+		case <-m.timer.C:
 		}
 	}
 }

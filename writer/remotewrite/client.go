@@ -148,7 +148,11 @@ func written(h http.Header) Written { return writtenBy(h.Get) }
 
 func writtenBy(header func(name string) string) (w Written) {
 	read := func(name string) int {
-		n, err := strconv.ParseInt(strings.TrimSpace(header(name)), 10, 64)
+		text := header(name)
+		if text == "" {
+			return 0 // as with nearly every answer
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		w.Told = w.Told || err == nil
 		return int(max(n, 0))
 	}
