@@ -175,6 +175,8 @@ func TestVolumesAndMountsAgree(t *testing.T) {
 				if cm := m.configMaps[v.ConfigMap.Name]; cm == nil || cm.Namespace != d.Namespace {
 					t.Errorf("volume %s: there is no ConfigMap %s in %s", v.Name, v.ConfigMap.Name, d.Namespace)
 				}
+			case v.Secret != nil:
+				writable[v.Name] = false
 			case v.EmptyDir != nil:
 				writable[v.Name] = true
 				if v.EmptyDir.SizeLimit.IsZero() {

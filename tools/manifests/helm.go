@@ -29,7 +29,7 @@ func helm(folder, valuesFile string) ([]byte, error) {
 	}
 	for _, message := range lint.RunAll(folder, values, "kinglet").Messages {
 		if message.Severity > support.InfoSev {
-			return nil, fmt.Errorf("lint: %w", message.Err)
+			return nil, fmt.Errorf("lint: %s: %w", message.Path, message.Err)
 		}
 	}
 	chart, err := loader.LoadDir(folder)

@@ -93,22 +93,12 @@ func renderAll(root string) (map[string][]byte, error) {
 		}
 	}
 	chart := filepath.Join(root, "k8s", "chart")
-	if _, err := os.Stat(chart); err != nil {
-		return made, nil //nolint:nilerr // a checkout without the chart renders the rest
-	}
 	values, err := filepath.Glob(filepath.Join(root, "k8s", "testdata", "helm", "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	shipped, err := filepath.Glob(filepath.Join(chart, "values-*.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range append(append(values, shipped...), filepath.Join(chart, "values.yaml")) {
-		name := strings.Replace(filepath.Base(file), "values", "helm", 1)
-		if filepath.Dir(file) != chart {
-			name = "helm-" + filepath.Base(file)
-		}
+	for _, file := range values {
+		name := "helm-" + filepath.Base(file)
 		if made[name], err = helm(chart, file); err != nil {
 			return nil, fmt.Errorf("%s with %s: %w", chart, file, err)
 		}
