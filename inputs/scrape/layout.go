@@ -18,16 +18,18 @@ type layout struct {
 	cfg  PageConfig
 	seed maphash.Seed
 
-	lines    []line
-	families []familyInfo // that lines refer to
-	parts    []part
-	sets     []uint64 // by column: hash of the final label set and kind
-	timed    []bool   // by column: the last sample had its own timestamp; nil = none had
-	newest   []newest // by column: the last sample sent; nil = no page had timestamps
-	sentMs   int64    // of the last scrape that sent its series, or their markers
-	enums    []enumColumn
-	twins    twins
-	own      []uint64 // label sets of up and scrape_*, which no page may take
+	lines      []line
+	families   []familyInfo // that lines refer to
+	parts      []part
+	sets       []uint64 // by column: hash of the final label set and kind
+	ended      []bool   // by column: its series has vanished, and been ended
+	timed      []bool   // by column: the last sample had its own timestamp; nil = none had
+	newest     []newest // by column: the last sample sent; nil = no page had timestamps
+	sentMs     int64    // of the last scrape that sent its series, or their markers
+	enums      []enumColumn
+	twins      twins
+	endedCount int
+	own        []uint64 // label sets of up and scrape_*, which no page may take
 
 	// wholeBytes is the size of the last page that was read as a whole: the next
 	// one has about the same.
@@ -89,6 +91,7 @@ type orphan struct {
 	shape *kinglet.Shape
 	sets  []uint64
 	timed []bool
+	ended []bool
 }
 
 // newLayout is the layout of a target that was never scraped.
@@ -107,7 +110,7 @@ func (l *layout) adopt(old *layout) {
 	l.orphans = append(l.orphans, old.orphans...)
 	if old.alive {
 		for _, p := range old.parts {
-			o := orphan{shape: p.shape, sets: l.setsOf(p.shape)}
+			o := orphan{shape: p.shape, sets: l.setsOf(p.shape), ended: old.ended[p.from:p.to]}
 			if old.timed != nil {
 				o.timed = old.timed[p.from:p.to]
 			}
@@ -187,11 +190,14 @@ func appendMarkers(rows []*kinglet.Row, shape *kinglet.Shape, timeMs int64, ends
 	return append(rows, row)
 }
 
-// endsSilently reports whether a column's end gets no marker, because its
-// samples had timestamps of their own (RW-51).
+// endsSilently reports whether a column's end gets no marker, because it was
+// ended before or because its samples had timestamps of their own (RW-51).
 func (l *layout) endsSilently(column int32) bool {
-	return l.timed != nil && l.timed[column] && !l.cfg.TrackTimestampsStaleness
+	return l.hasEnded(column) || l.timed != nil && l.timed[column] && !l.cfg.TrackTimestampsStaleness
 }
+
+// hasEnded reports whether a column's series has vanished in an earlier scrape.
+func (l *layout) hasEnded(column int32) bool { return l.endedCount > 0 && l.ended[column] }
 
 // markOrphans ends the series of former configurations that are not in sets,
 // which is nil if there are no series now.
@@ -199,7 +205,7 @@ func (l *layout) markOrphans(timeMs int64, sets *index) []*kinglet.Row {
 	var rows []*kinglet.Row
 	for _, o := range l.orphans {
 		rows = appendMarkers(rows, o.shape, timeMs, func(i int) bool {
-			if (o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness) || slices.Contains(l.own, o.sets[i]) {
+			if (o.ended != nil && o.ended[i]) || (o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness) || slices.Contains(l.own, o.sets[i]) {
 				return false
 			}
 			if sets == nil {

@@ -349,7 +349,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	a.scraped, a.dropped, a.duplicates, a.own = w.scraped, w.dropped, w.duplicates, w.ownTaken
 	a.bad, a.badHistograms = w.badLines, w.badHistograms
 	a.outOfOrder = w.outOfOrder
-	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.overLimit, w.shapesMade
+	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.revived+w.overLimit, w.shapesMade
 	if a.err == nil && !a.held {
 		return a
 	}

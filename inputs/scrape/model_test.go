@@ -212,7 +212,19 @@ func checkLayout(t *testing.T, l *layout) {
 	if int(at) != l.columns() {
 		t.Fatalf("%d columns in parts, %d in the layout", at, l.columns())
 	}
+	ended := 0
+	for _, e := range l.ended {
+		if e {
+			ended++
+		}
+	}
+	if ended != l.endedCount || len(l.ended) != l.columns() {
+		t.Fatalf("%d of %d columns have ended, %d of %d as counted", ended, len(l.ended), l.endedCount, l.columns())
+	}
 	for _, e := range l.lines {
+		if e.ref >= 0 && l.alive && l.hasEnded(e.ref) {
+			t.Fatalf("a line refers to column %d, which has ended", e.ref)
+		}
 		if int(e.ref) >= l.columns() {
 			t.Fatalf("a line refers to column %d of %d", e.ref, l.columns())
 		}

@@ -75,7 +75,7 @@ func (w *walk) newestOf(column int32) (last newest, ok bool) {
 // are as old as the last scrape, and their values are not known.
 func (l *layout) newestIn(column int32) (last newest, ok bool) {
 	switch {
-	case int(column) >= l.columns():
+	case int(column) >= l.columns() || l.newest == nil && l.hasEnded(column):
 		return newest{}, false
 	case l.newest == nil:
 		return newest{l.sentMs, kinglet.AbsentBits}, true

@@ -91,6 +91,8 @@ type walk struct {
 
 	scraped, dropped, refused, duplicates, ownTaken, badLines, badHistograms, overLimit, outOfOrder, shapesMade int
 
+	revived int // columns that had ended and have a value again
+
 	overBuckets int // buckets of the largest histogram that is beyond the limit
 }
 

@@ -1,0 +1,214 @@
+package scrape
+
+import (
+	"cmp"
+	"slices"
+
+	"kinglet"
+)
+
+// reshape makes the next parts of a layout out of those it had and the fresh
+// columns.
+type reshape struct {
+	w              *walk
+	touched, dirty []bool  // by old part: it holds stale markers; it is to be remade
+	remap          []int32 // old number -> new number; -1 if gone
+	parts          []part
+	sets           []uint64
+	ended          []bool
+	endedCount     int
+	total          int32
+}
+
+func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
+	w, l := r.w, r.w.l
+	merged := r.toMerge()
+	columns := w.freshColumns()
+	for n, p := range l.parts {
+		switch {
+		case merged[n]:
+			if r.touched[n] {
+				rows = w.appendMarkersOf(rows, p)
+			}
+			columns = append(columns, w.columnsOf(p)...)
+		case r.dirty[n]:
+			rows = w.appendRow(rows, p) // with the markers; remade below
+			r.add(w.columnsOf(p), nil)
+		default:
+			rows = w.appendRow(rows, p)
+			r.keep(p)
+		}
+	}
+	slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
+	for chunk := range slices.Chunk(columns, l.cfg.maxColumns()) {
+		r.add(chunk, &rows)
+	}
+	timed, sent := w.timedNow(r.remap), w.newestNow(r.remap)
+	r.patch()
+	w.keepLines(r.remap)
+	l.parts, l.sets, l.timed = r.parts, r.sets, timed
+	l.ended, l.endedCount = r.ended, r.endedCount
+	l.newest, l.sentMs = sent, w.timeMs
+	l.settle()
+	return rows
+}
+
+// toMerge picks the parts to be merged with the fresh columns: one after the
+// other, those that are no larger than what has come together by then.
+func (r *reshape) toMerge() []bool {
+	l := r.w.l
+	merged := make([]bool, len(l.parts))
+	if len(r.w.fresh) == 0 {
+		return merged
+	}
+	var small []int
+	for n, p := range l.parts {
+		if !r.dirty[n] && p.len() <= l.cfg.maxColumns()/2 {
+			small = append(small, n)
+		}
+	}
+	slices.SortStableFunc(small, func(a, b int) int { return cmp.Compare(l.parts[a].len(), l.parts[b].len()) })
+	size := len(r.w.fresh)
+	for _, n := range small {
+		if l.parts[n].len() > size {
+			break
+		}
+		merged[n] = true
+		size += l.parts[n].len()
+	}
+	return merged
+}
+
+// appendMarkersOf adds a row of a part that has only its stale markers.
+func (w *walk) appendMarkersOf(rows []*kinglet.Row, p part) []*kinglet.Row {
+	return appendMarkers(rows, p.shape, w.timeMs, func(i int) bool {
+		column := p.from + int32(i)
+		return w.gone[column] && kinglet.IsStale(w.values[column])
+	})
+}
+
+// keep takes a part over as it is.
+func (r *reshape) keep(p part) {
+	for i := p.from; i < p.to; i++ {
+		r.remap[i] = r.total + i - p.from
+		if r.w.gone[i] {
+			r.endedCount++
+		}
+	}
+	r.sets = append(r.sets, r.w.l.sets[p.from:p.to]...)
+	r.ended = append(r.ended, r.w.gone[p.from:p.to]...)
+	r.parts = append(r.parts, part{p.shape, r.total, r.total + p.to - p.from})
+	r.total += p.to - p.from
+}
+
+// add makes a part of columns, and its row if rows is not nil.
+func (r *reshape) add(columns []column, rows *[]*kinglet.Row) {
+	if len(columns) == 0 {
+		return
+	}
+	w := r.w
+	series := make([]kinglet.EncodedSeries, len(columns))
+	for i, c := range columns {
+		series[i] = c.EncodedSeries
+		r.remap[c.old] = r.total + int32(i)
+		r.sets = append(r.sets, w.setOf(c.old))
+	}
+	r.ended = append(r.ended, make([]bool, len(columns))...)
+	p := part{kinglet.NewShapeFromEncoded(series), r.total, r.total + int32(len(columns))}
+	w.shapesMade++
+	r.parts = append(r.parts, p)
+	r.total = p.to
+	if rows != nil {
+		*rows = append(*rows, w.gather(p.shape, columns))
+	}
+}
+
+// gather is the row of a new shape.
+func (w *walk) gather(shape *kinglet.Shape, columns []column) *kinglet.Row {
+	row := &kinglet.Row{Shape: shape, TimestampMs: w.timeMs, Values: make([]float64, len(columns))}
+	if w.times != nil {
+		row.TimesMs = make([]int64, len(columns))
+	}
+	if w.histograms != nil {
+		row.Histograms = make([]*kinglet.Histogram, len(columns))
+	}
+	if w.starts != nil {
+		row.StartsMs = make([]int64, len(columns))
+	}
+	for i, c := range columns {
+		row.Values[i] = w.values[c.old]
+		if w.times != nil {
+			row.TimesMs[i] = w.times[c.old]
+		}
+		if w.histograms != nil {
+			row.Histograms[i] = w.histograms[c.old]
+		}
+		if w.starts != nil {
+			row.StartsMs[i] = w.starts[c.old]
+		}
+		for _, e := range w.exemplarsOf(int(c.old), int(c.old)+1) {
+			e.Column = i
+			row.Exemplars = append(row.Exemplars, e)
+		}
+	}
+	if row.TimesMs != nil {
+		row.TimesMs = timesOrNil(row.TimesMs)
+	}
+	return row
+}
+
+// patch renumbers what the layout keeps by column.
+func (r *reshape) patch() {
+	w, l := r.w, r.w.l
+	enums := make([]enumColumn, 0, len(l.enums))
+	for _, e := range l.enums {
+		if e.column = r.remap[e.column]; e.column >= 0 {
+			enums = append(enums, e)
+		}
+	}
+	for i, f := range w.fresh {
+		if f.values != nil {
+			enums = append(enums, enumColumn{r.remap[l.columns()+i], f.values})
+		}
+	}
+	l.enums = enums
+	l.twins = w.twins.renumber(r.remap)
+}
+
+// columnsOf lists the columns of a part that are not gone.
+func (w *walk) columnsOf(p part) []column {
+	columns := make([]column, 0, p.len())
+	for i, encoded := range p.shape.All() {
+		old := p.from + int32(i)
+		if w.gone[old] {
+			continue
+		}
+		columns = append(columns, column{
+			kinglet.EncodedSeries{Labels: w.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, old,
+		})
+	}
+	return columns
+}
+
+func (w *walk) freshColumns() []column {
+	columns := make([]column, len(w.fresh))
+	for i, f := range w.fresh {
+		columns[i] = column{f.EncodedSeries, int32(w.l.columns() + i)}
+		columns[i].Meta = w.metaNow(f.Meta)
+	}
+	return columns
+}
+
+func (w *walk) setOf(old int32) uint64 {
+	if n := w.l.columns(); int(old) >= n {
+		return w.fresh[int(old)-n].set
+	}
+	return w.l.sets[old]
+}
+
+func nameOf(labels []kinglet.Label) string {
+	if i := indexOf(labels, kinglet.MetricNameLabel); i >= 0 {
+		return labels[i].Value
+	}
+	return ""
+}
