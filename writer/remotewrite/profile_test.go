@@ -309,6 +309,48 @@ func TestReceiversAreServedAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestASeriesIsOnceInARequestToNightingale has three scrapes of two targets
+// waiting, as after an outage.
+func TestASeriesIsOnceInARequestToNightingale(t *testing.T) {
+	for p, want := range map[Profile]int{ProfileNightingale: 3, ProfileOther: 3, ProfilePrometheus: 1} {
+		t.Run(string(p), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &host{}
+				s, q := auto(h, profile(p))
+				s.maxSamples = 1000
+				for scrape := range int64(3) {
+					for target := range uint64(2) {
+						row := manyRow(60, int(target))
+						row.TimestampMs, row.Target = startMs-600_000+15_000*scrape, 1+target
+						for _, b := range newEncoder(25).Encode(row) {
+							q.Append(b)
+						}
+					}
+				}
+				q.Close()
+				s.Run(t.Context())
+				if len(h.requests) != want || len(h.taken()) != 360 {
+					t.Errorf("%d samples in %d requests, want 360 in %d", len(h.taken()), len(h.requests), want)
+				}
+				for _, r := range h.requests {
+					if n := timesOf(r.series); p == ProfileNightingale && n != 1 {
+						t.Errorf("a request has samples of %d scrapes", n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// timesOf counts the timestamps in lines of series.
+func timesOf(lines []string) int {
+	times := map[string]bool{}
+	for _, line := range lines {
+		times[line[strings.LastIndex(line, "@"):]] = true
+	}
+	return len(times)
+}
+
 func TestRefusalsAreCountedByTheirKind(t *testing.T) {
 	for _, tt := range []struct {
 		code       int
