@@ -27,6 +27,13 @@ func TestTheLedgerNotices(t *testing.T) {
 			s.book(seriesKey{upName, 0, 0}, at(3).UnixMilli()-2, 0)
 		}, nil, " 0 scrapes lost (0 samples), 0 in flight at an end (0 samples, at most 0s before it), 1 reported as failed, 0 altered"},
 		{"one sample is missing", func(s *sink) { s.without(value7, 3) }, nil, " 1 scrapes lost (1 samples), 0 in flight at an end (0 samples"},
+		{"a scrape is missing but for up", func(s *sink) {
+			for k := range s.all {
+				if k.Name != upName {
+					s.without(k, 3)
+				}
+			}
+		}, nil, " 1 scrapes lost (11 samples), 0 in flight"},
 		{"a whole scrape is missing", func(s *sink) { s.without(seriesKey{}, 3) }, nil, " 1 scrapes lost (12 samples), 0 in flight at an end (0 samples"},
 		{
 			"the last scrape before a kill is missing", func(s *sink) { s.without(seriesKey{}, 3) },

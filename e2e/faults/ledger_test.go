@@ -67,7 +67,11 @@ func (v *verdict) target(id int, served []scrape, all map[seriesKey]*series, end
 		v.scrapes++
 		v.samples += s.samples()
 		m := missing{target: id, scrape: s, before: beforeEnd(s.served, ends)}
+		up := all[seriesKey{upName, id, 0}]
 		ms, ok := when[s.n]
+		if !ok { // up does not tell n, but may have arrived alone
+			ms, ok = near(up, s, 1)
+		}
 		for _, k := range s.keys(id) {
 			if !ok || !has(all[k], ms) {
 				m.samples++
@@ -76,8 +80,8 @@ func (v *verdict) target(id int, served []scrape, all map[seriesKey]*series, end
 		if m.samples == 0 {
 			continue
 		}
-		if m.samples == s.samples() && failed(all[seriesKey{upName, id, 0}], s) {
-			v.failed = append(v.failed, m)
+		if _, failed := near(up, s, 0); failed && m.samples == s.samples() {
+			v.failed = append(v.failed, m) // it took kinglet too long: no loss in silence
 			continue
 		}
 		var next time.Time
@@ -142,14 +146,17 @@ func has(x *series, ms int64) bool {
 	return ok && x.bits[i] != staleBits
 }
 
-// failed reports whether kinglet sent up 0 for that scrape: it took too long,
-// which is no loss in silence.
-func failed(up *series, s scrape) bool {
+// near finds the sample of up, of that value, from when a scrape was begun: a
+// little before the target was asked.
+func near(up *series, s scrape, value float64) (ms int64, ok bool) {
 	if up == nil {
-		return false
+		return 0, false
 	}
 	i, _ := slices.BinarySearch(up.ms, s.asked.Add(-50*time.Millisecond).UnixMilli())
-	return i < len(up.ms) && up.ms[i] <= s.asked.UnixMilli() && up.bits[i] == 0
+	if i == len(up.ms) || up.ms[i] > s.asked.UnixMilli() || up.bits[i] != math.Float64bits(value) {
+		return 0, false
+	}
+	return up.ms[i], true
 }
 
 // inFlight reports whether a scrape was the last that a kinglet asked for, and
