@@ -168,7 +168,8 @@ func notReady(h health) []string {
 type writerView struct {
 	Name          string     `json:"name"`
 	URL           string     `json:"url"`
-	State         string     `json:"state"` // ok, failing, unknown
+	State         string     `json:"state"`   // ok, failing, unknown
+	Profile       string     `json:"profile"` // what receives, as far as it is known
 	Error         string     `json:"error,omitempty"`
 	ErrorAt       *time.Time `json:"error_at,omitempty"`
 	LastSuccess   *time.Time `json:"last_success,omitempty"`
@@ -182,7 +183,7 @@ func writerViews(endpoints []writer.Status) []writerView {
 	views := make([]writerView, 0, len(endpoints))
 	for _, e := range endpoints {
 		v := writerView{
-			Name: e.Name, URL: e.URL, State: "unknown", Error: e.LastError,
+			Name: e.Name, URL: e.URL, State: "unknown", Profile: string(e.Profile), Error: e.LastError,
 			ErrorAt: known(e.LastErrorAt), LastSuccess: known(e.LastSuccess), NextAttempt: known(e.NextAttempt),
 			QueuedSamples: e.Queue.Samples, QueuedBytes: e.Queue.Bytes,
 		}

@@ -57,7 +57,7 @@ func (r *Report) space(on disk, used, need int64) {
 		r.add("space", Warn, "%s free and %s in use, of up to %s that may be wanted: lower queue_max_bytes, or make room; when the disk is full, what waits is in memory only", size(on.free), size(used), size(need))
 		return
 	}
-	r.add("space", OK, "%s free, up to %s wanted", size(on.free), size(max(need-used, 0)))
+	r.add("space", OK, "%s free and %s in use, of up to %s that may be wanted", size(on.free), size(used), size(need))
 }
 
 // existing is dir, or the nearest directory above it that is there.

@@ -99,12 +99,13 @@ func NewSender(cfg Config, batching Batching, from Source, client *Client, obser
 
 // Inherit takes over what before, which has the same name and whose Run has
 // returned, learned of the endpoint, if that is still at the same URL: what size
-// it takes, and what it is. It must be called before Run.
+// it takes, what it is, and when it last took something. It must be called before Run.
 func (s *Sender) Inherit(before *Sender) {
 	if s.cfg.URL != before.cfg.URL {
 		return
 	}
 	s.size = before.size
+	s.note(func(st *State) { st.LastSuccess = before.State().LastSuccess })
 	if s.cfg.Profile == before.cfg.Profile {
 		s.identity = before.identity
 		s.habits = s.cfg.Habits(s.identity.profile)

@@ -187,11 +187,13 @@ func TestWhatWasLearnedOutlivesAChangeOfSettings(t *testing.T) {
 	before := NewSender(DefaultConfig(), Batching{}, Source{}, nil, counts{}, nil)
 	before.size.refused(1 << 20)
 	before.identity.profile = ProfileVictoriaMetrics
+	before.state.LastSuccess = time.Unix(1, 0)
 	changed := DefaultConfig()
 	changed.TimeoutMs = 1
 	after := NewSender(changed, Batching{}, Source{}, nil, counts{}, nil)
 	after.Inherit(before)
-	if after.size != before.size || after.State().Profile != ProfileVictoriaMetrics || after.habits.FreshShare != 0.5 {
+	if after.size != before.size || after.State().Profile != ProfileVictoriaMetrics || after.habits.FreshShare != 0.5 ||
+		after.State().LastSuccess != before.state.LastSuccess {
 		t.Errorf("knows %v, %s, %v", after.size, after.State().Profile, after.habits)
 	}
 	changed.URL = "http://elsewhere/"
