@@ -322,6 +322,34 @@ func TestARefusalNamesThePermission(t *testing.T) {
 	}
 }
 
+func TestTheKubeletIsToldByItsCertificate(t *testing.T) {
+	n := newNode(t)
+	for _, tt := range []struct {
+		name string
+		edit func(*Config)
+		up   bool
+	}{
+		{"signed by the authority", func(*Config) {}, true},
+		{"signed by another", func(c *Config) { c.CAFile = "testdata/other-ca.crt" }, false},
+		{"for another name", func(c *Config) { c.ServerName = "node-8" }, false},
+		{"for the name that is given", func(c *Config) { c.ServerName = "example.com" }, true},
+		{"its own, whoever signed it", func(c *Config) { c.CertFile, c.CAFile = c.CAFile, "testdata/other-ca.crt" }, true},
+		{"not checked", func(c *Config) { c.InsecureSkipVerify, c.CAFile = true, "testdata/other-ca.crt" }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := n.config()
+			cfg.Pages = []string{"metrics"}
+			tt.edit(&cfg)
+			n.requests()
+			_, in := scrapeOnce(t, cfg)
+			target := in.Targets()[0]
+			if target.Up != tt.up || len(n.requests()) > 0 != tt.up {
+				t.Errorf("up %v: %s", target.Up, target.Error)
+			}
+		})
+	}
+}
+
 func TestTheTokenIsReadAgainForEachScrape(t *testing.T) {
 	n := newNode(t)
 	cfg := n.config()
