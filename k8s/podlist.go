@@ -22,9 +22,13 @@ var errNoItems = errors.New("the answer holds no list of pods: want a JSON objec
 // than one element is in memory. Whether an element is JSON is for each to
 // find out.
 func splitList(r io.Reader, each func(item []byte) error) error {
+	return splitBounded(r, maxListBytes, each)
+}
+
+func splitBounded(r io.Reader, limit int64, each func(item []byte) error) error {
 	s := splitter{each: each}
 	window := make([]byte, 32<<10)
-	limited := &io.LimitedReader{R: r, N: maxListBytes}
+	limited := &io.LimitedReader{R: r, N: limit}
 	for {
 		n, err := limited.Read(window)
 		if fault := s.feed(window[:n]); fault != nil {
@@ -34,7 +38,7 @@ func splitList(r io.Reader, each func(item []byte) error) error {
 		case s.done:
 			return nil
 		case limited.N <= 0:
-			return fmt.Errorf("the list is longer than %d bytes", maxListBytes)
+			return fmt.Errorf("the list is longer than %d bytes", limit)
 		case err == io.EOF && !s.begun:
 			return errNoItems
 		case err == io.EOF:
@@ -64,8 +68,7 @@ func (s *splitter) feed(part []byte) error {
 	if s.inItems && s.depth > 2 {
 		from = 0
 	}
-	for i := 0; i < len(part); i++ {
-		c := part[i]
+	for i, c := range part {
 		if s.inString {
 			s.character(c)
 			continue

@@ -70,10 +70,10 @@ func TestSplitListIsBounded(t *testing.T) {
 	}{
 		{"pods", io.MultiReader(strings.NewReader(`{"items":[`), strings.NewReader(strings.Repeat(`{},`, maxPods+1))), "the list holds more than 8192 pods"},
 		{"a pod", io.MultiReader(strings.NewReader(`{"items":[{"a":"`), io.LimitReader(endless('x'), maxPodBytes+1<<20)), "a pod is longer than 8388608 bytes"},
-		{"the list", io.MultiReader(strings.NewReader(`{"x":"`), endless('x')), "the list is longer than 268435456 bytes"},
+		{"the list", io.MultiReader(strings.NewReader(`{"x":"`), endless('x')), "the list is longer than 16777216 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := splitList(tt.r, func([]byte) error { return nil }); message(err) != tt.want {
+			if err := splitBounded(tt.r, 16<<20, func([]byte) error { return nil }); message(err) != tt.want {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})

@@ -15,8 +15,8 @@ import (
 	"kinglet/k8s"
 )
 
-// How often the kubelet is asked while it does not answer, and while it refuses
-// and the API server stands in.
+// How often the kubelet is asked while it refuses: alone, and while the API
+// server stands in.
 const (
 	retryMost     = 10 * time.Second
 	refusedAgain  = time.Minute
@@ -35,6 +35,7 @@ type finder struct {
 	// the reason noWatch.
 	watch   *k8s.PodWatch
 	noWatch error
+	again   time.Duration // between two questions to a kubelet that refuses, in auto
 	log     *slog.Logger
 	metrics *metrics
 	changed func() // called, by Run, whenever found is something else
@@ -60,19 +61,15 @@ func (f *finder) found() found {
 }
 
 // Run keeps asking until ctx ends.
-func (f *finder) Run(ctx context.Context) error {
+func (f *finder) Run(ctx context.Context) {
 	switch f.cfg.Source {
 	case sourceAPI:
-		if f.watch == nil {
-			f.failed(sourceAPI, f.noWatch)
-			<-ctx.Done()
-			return nil
-		}
-		return f.runWatch(ctx)
+		f.runWatch(ctx)
 	case sourceKubelet:
-		return f.poll(ctx, nil)
+		f.poll(ctx, func(error) {})
+	default:
+		f.auto(ctx)
 	}
-	return f.auto(ctx)
 }
 
 // once asks one time.
@@ -102,19 +99,18 @@ func (f *finder) once(ctx context.Context) error {
 }
 
 // auto asks the kubelet, and the API server for as long as the kubelet refuses.
-func (f *finder) auto(ctx context.Context) error {
+func (f *finder) auto(ctx context.Context) {
 	for {
-		stop, err := f.pollUntilRefused(ctx)
-		if stop {
-			return err
+		why := f.pollUntilRefused(ctx)
+		if why == nil {
+			return // ctx ended
 		}
-		f.log.Warn("the kubelet does not give its pods, the API server is asked for them until it does", "error", err, "kubelet_again_after", refusedAgain)
+		f.log.Warn("the kubelet does not give its pods, the API server is asked for them until it does", "error", why, "kubelet_again_after", f.again)
 		f.mu.Lock()
-		f.state.refused = err.Error()
+		f.state.refused = why.Error()
 		f.mu.Unlock()
-		f.standIn(ctx)
-		if ctx.Err() != nil {
-			return nil
+		if !f.standIn(ctx) {
+			return
 		}
 		f.mu.Lock()
 		f.state.refused = ""
@@ -123,49 +119,46 @@ func (f *finder) auto(ctx context.Context) error {
 	}
 }
 
-// pollUntilRefused asks the kubelet until ctx ends, or until it has to be given
-// up: then it returns false and why.
-func (f *finder) pollUntilRefused(ctx context.Context) (stop bool, why error) {
+// pollUntilRefused asks the kubelet until it has to be given up, and returns
+// why; nil if ctx ended.
+func (f *finder) pollUntilRefused(ctx context.Context) (why error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failures := 0
-	var given error
-	err := f.poll(ctx, func(err error) {
+	f.poll(ctx, func(err error) {
 		if err == nil {
 			failures = 0
 			return
 		}
 		failures++
 		if f.watch != nil && (isRefusal(err) || f.found().source == "" && failures >= patience) {
-			given = err
+			why = err
 			cancel()
 		}
 	})
-	if given != nil {
-		return false, given
-	}
-	return true, err
+	return why
 }
 
-// standIn watches the API server until the kubelet answers or ctx ends.
-func (f *finder) standIn(ctx context.Context) {
+// standIn watches the API server until the kubelet answers, or until ctx ends,
+// which is false.
+func (f *finder) standIn(ctx context.Context) bool {
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { _ = f.runWatch(watching) }) // its error is in the report
+	watch.Go(func() { f.runWatch(watching) })
 	defer watch.Wait()
 	defer stop()
 	lister := f.kubelet.NewPodLister(k8s.Fields{})
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-time.After(refusedAgain):
+			return false
+		case <-time.After(f.again):
 		}
 		asked, cancel := context.WithTimeout(ctx, answerTimeout)
 		_, _, err := lister.Pods(asked)
 		cancel()
 		if err == nil {
-			return
+			return true
 		}
 	}
 }
@@ -182,35 +175,40 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// runWatch keeps the pods as the API server tells them.
-func (f *finder) runWatch(ctx context.Context) error {
-	return f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true) }, func(err error) {
-		if err != nil {
-			f.failed(sourceAPI, err)
-		}
-	})
+// runWatch keeps the pods as the API server tells them, until ctx ends.
+func (f *finder) runWatch(ctx context.Context) {
+	err := f.noWatch
+	if f.watch != nil {
+		err = f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true) }, func(err error) {
+			if err != nil {
+				f.failed(sourceAPI, err)
+			}
+		})
+	}
+	if err != nil {
+		f.failed(sourceAPI, err)
+	}
+	<-ctx.Done()
 }
 
-// poll asks the kubelet again and again until ctx ends. Told, if there is one,
-// is told of every answer.
-func (f *finder) poll(ctx context.Context, told func(error)) error {
+// poll asks the kubelet again and again until ctx ends. Told is told of every
+// answer.
+func (f *finder) poll(ctx context.Context, told func(error)) {
 	defer f.kubelet.Close()
 	lister := f.kubelet.NewPodLister(f.keep)
-	wait := f.cfg.PollInterval.Duration
 	for {
 		err := f.ask(ctx, lister)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
-		if told != nil {
-			told(err)
-		}
-		if wait = f.cfg.PollInterval.Duration; err != nil && isRefusal(err) {
+		told(err)
+		wait := f.cfg.PollInterval.Duration
+		if err != nil && isRefusal(err) {
 			wait = max(wait, retryMost)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(wait):
 		}
 	}

@@ -105,16 +105,13 @@ func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
 func (in *Input) group(cfgs []Config, settings inputs.Settings, clients map[string]*httpclient.Client) ([]*group, error) {
 	client := func(cfg httpclient.Config) (*httpclient.Client, error) {
 		key := fmt.Sprintf("%+v", cfg)
-		if clients[key] == nil {
-			made, err := in.clients[key], error(nil)
-			if made == nil {
-				if made, err = httpclient.New(cfg); err != nil {
-					return nil, err
-				}
-			}
+		if made := cmp.Or(clients[key], in.clients[key]); made != nil {
 			clients[key] = made
+			return made, nil
 		}
-		return clients[key], nil
+		made, err := httpclient.New(cfg)
+		clients[key] = made
+		return made, err
 	}
 	var groups []*group
 	for n, cfg := range cfgs {
@@ -157,7 +154,7 @@ func (in *Input) giveFinder(g *group, settings inputs.Settings) error {
 	}
 	instances := g.instances
 	f := &finder{
-		cfg: first.SourceConfig, node: node, kubelet: kubelet, metrics: in.metrics, changed: in.judge,
+		cfg: first.SourceConfig, node: node, kubelet: kubelet, again: refusedAgain, metrics: in.metrics, changed: in.judge,
 		log: in.log.With("node", node.Name),
 		keep: k8s.Fields{Annotation: func(name string) bool {
 			return slices.ContainsFunc(instances, func(i *instance) bool { return i.keepsAnnotation(name) })
@@ -237,9 +234,7 @@ func (in *Input) find(ctx context.Context) {
 			running[f] = t
 			go func() {
 				defer close(t.done)
-				if err := f.Run(own); err != nil {
-					f.failed(f.cfg.Source, err)
-				}
+				f.Run(own)
 			}()
 		}
 		select {
