@@ -11,6 +11,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kinglet/inputs/pods"
 )
 
 // TestChartMakesTheSameObjects holds the chart against the kustomizations: the
@@ -66,6 +68,7 @@ func alike(m manifests) map[string]any {
 	for _, o := range m.daemonSets {
 		pod := &o.Spec.Template.Spec
 		slices.SortFunc(pod.Volumes, func(a, b corev1.Volume) int { return cmp.Compare(a.Name, b.Name) })
+		slices.SortFunc(pod.Containers[0].Env, func(a, b corev1.EnvVar) int { return cmp.Compare(a.Name, b.Name) })
 		mounts := pod.Containers[0].VolumeMounts
 		slices.SortFunc(mounts, func(a, b corev1.VolumeMount) int { return cmp.Compare(a.Name, b.Name) })
 		forgetHelm(o.Spec.Selector.MatchLabels)
@@ -100,8 +103,11 @@ func TestChartTakesWhatUsersAdd(t *testing.T) {
 	if cfg.Writers[0].URL != "https://n9e.example/prometheus/v1/write" {
 		t.Errorf("writes to %s", cfg.Writers[0].URL)
 	}
-	if !strings.Contains(m.configMaps["kinglet-config"].Data["config.toml"], `url = "https://n9e.example/v1/n9e/heartbeat"`) {
-		t.Error("the heartbeat goes elsewhere")
+	if cfg.Heartbeat.URL != "https://n9e.example/v1/n9e/heartbeat" {
+		t.Errorf("the heartbeat goes to %s", cfg.Heartbeat.URL)
+	}
+	if all := instances[pods.Config](cfg, "pods"); len(all) != 2 || !all[0].KubeletInsecureSkipVerify || !all[1].KubeletInsecureSkipVerify {
+		t.Errorf("kubelet.verify is not for every instance: %+v", all)
 	}
 	if files := slices.Sorted(maps.Keys(m.configMaps["kinglet-input-kubelet"].Data)); !slices.Equal(files, []string{"cadvisor.toml"}) {
 		t.Errorf("files of the kubelet: %v", files)

@@ -117,6 +117,28 @@ func TestComponentsAddTheirTargets(t *testing.T) {
 	}
 }
 
+func TestThePinnedCertificateIsThatOfEveryInstance(t *testing.T) {
+	eachRendering(t, func(t *testing.T, m manifests, d *appsv1.DaemonSet) {
+		want := ""
+		for _, vm := range d.Spec.Template.Spec.Containers[0].VolumeMounts {
+			if vm.Name == "kubelet-certificate" {
+				want = vm.MountPath
+			}
+		}
+		cfg := load(t, m, d)
+		for _, c := range instances[kubelet.Config](cfg, "kubelet") {
+			if c.CertFile != want {
+				t.Errorf("kubelet_cert_file of %v is %q, want %q", c.Pages, c.CertFile, want)
+			}
+		}
+		for _, c := range instances[pods.Config](cfg, "pods") {
+			if c.KubeletCertFile != want {
+				t.Errorf("kubelet_cert_file of %s is %q, want %q", c.Job, c.KubeletCertFile, want)
+			}
+		}
+	})
+}
+
 func TestOverlaysNameTheirReceiver(t *testing.T) {
 	all := renderings(t)
 	for name, path := range map[string]string{
@@ -127,8 +149,8 @@ func TestOverlaysNameTheirReceiver(t *testing.T) {
 		if w := cfg.Writers[0]; !strings.HasSuffix(w.URL, path) || string(w.Profile) != name {
 			t.Errorf("%s: profile %q, to %s", name, w.Profile, w.URL)
 		}
-		if beats := strings.Contains(m.configMaps["kinglet-config"].Data["config.toml"], "\n[heartbeat]\nenable = true\n"); beats != (name == "nightingale") {
-			t.Errorf("%s: heartbeat %v", name, beats)
+		if beat := cfg.Heartbeat; beat.Enable != (name == "nightingale") || beat.Enable && !strings.HasSuffix(beat.URL, ":17000/v1/n9e/heartbeat") {
+			t.Errorf("%s: heartbeat %v to %q", name, beat.Enable, beat.URL)
 		}
 	}
 }

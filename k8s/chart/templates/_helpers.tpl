@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "kinglet.files.pods" -}}
 {{- $files := dict }}
 {{- if .Values.pods.enabled }}{{ $_ := set $files "pods.toml" (.Files.Get (printf "files/pods%s.toml" (include "kinglet.verify" .))) }}{{ end }}
-{{- if .Values.targets.coredns }}{{ $_ := set $files "coredns.toml" (.Files.Get "files/coredns.toml") }}{{ end }}
+{{- if .Values.targets.coredns }}{{ $_ := set $files "coredns.toml" (printf "%s%s" (.Files.Get "files/coredns.toml") (ternary "kubelet_insecure_skip_verify = true\n" "" (eq .Values.kubelet.verify "insecure"))) }}{{ end }}
 {{- include "kinglet.yaml" (merge $files .Values.extraInputs.pods) }}
 {{- end }}
 
@@ -46,5 +46,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "kinglet.verify" -}}
-{{- if ne .Values.kubelet.verify "ca" }}-{{ .Values.kubelet.verify }}{{ end }}
+{{- if eq .Values.kubelet.verify "insecure" }}-insecure{{ end }}
 {{- end }}
