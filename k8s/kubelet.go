@@ -173,7 +173,7 @@ func (e *StatusError) Error() string {
 func Advice(status int, page string) string {
 	switch status {
 	case http.StatusUnauthorized:
-		return "it does not know the token: check kubelet_token_file, and that the kubelet runs with --authentication-token-webhook"
+		return "it does not know the token, or cannot ask the API server whose it is: check kubelet_token_file, and that the kubelet runs with --authentication-token-webhook"
 	case http.StatusForbidden:
 		resource := Permission(page)
 		advice := "the service account lacks a permission: its ClusterRole needs the verb get on " + resource

@@ -199,7 +199,7 @@ func TestRefusalsNameThePermission(t *testing.T) {
 			"its ClusterRole needs the verb get on nodes/pods, or on nodes/proxy before Kubernetes 1.33"},
 		{"/metrics/cadvisor", 403, "the kubelet answers 403 Forbidden to /metrics/cadvisor: the service account lacks a permission: " +
 			"its ClusterRole needs the verb get on nodes/metrics"},
-		{"/metrics", 401, "the kubelet answers 401 Unauthorized to /metrics: it does not know the token: check kubelet_token_file, " +
+		{"/metrics", 401, "the kubelet answers 401 Unauthorized to /metrics: it does not know the token, or cannot ask the API server whose it is: check kubelet_token_file, " +
 			"and that the kubelet runs with --authentication-token-webhook"},
 		{"/pods", 500, "the kubelet answers 500 Internal Server Error to /pods: no more today"},
 		{"/pods", 302, "the kubelet answers 302 Found to /pods: no more today"},
