@@ -118,7 +118,8 @@ func statusHandler(h health, reg prometheus.Gatherer) http.Handler {
 		mux.HandleFunc(path, ready)
 	}
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
-		if err := h.Reload(r.Context()); err != nil {
+		// What a reload starts outlives the request; the agent ends it.
+		if err := h.Reload(context.WithoutCancel(r.Context())); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
