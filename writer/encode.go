@@ -178,6 +178,9 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 	}
 	deliver(g.blocks, g.stale)
 	deliver(g.blocks, g.clean)
+	for i := range g.blocks {
+		g.blocks[i].Lease.Done()
+	}
 	if !stale || len(g.stale) > 0 {
 		blocks := g.encoder.Encode(g.plain...)
 		deliver(blocks, g.stale)
@@ -195,6 +198,9 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 func deliver(blocks []queue.Block, to []*endpoint) {
 	for _, b := range blocks {
 		for _, e := range to {
+			if !queue.Lends(e.queue) {
+				b.Lease.Hold() // for good: such a queue keeps it for as long as it likes
+			}
 			e.queue.Append(b)
 		}
 	}

@@ -38,12 +38,13 @@ type plate struct {
 // plates makes blocks of rows by filling stencils.
 type plates struct {
 	cutter  stencil.Cutter
+	lender  queue.Lender
 	metrics *metrics
 	log     *slog.Logger
 }
 
-// fill gives row as a block, or says that it has to be encoded plainly. The row
-// holds no stale marker and is only read.
+// fill gives row as a block whose lease is the caller's, or says that it has to be
+// encoded plainly. The row holds no stale marker and is only read.
 func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 	if !stencil.Fits(row) {
 		return queue.Block{}, false
@@ -88,18 +89,22 @@ func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 	if plate.broken {
 		return queue.Block{}, false
 	}
-	stream, ok := plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row)
+	lease := p.lender.Lend(plate.stencil.Size())
+	stream, ok := plate.stencil.Fill(lease.Memory(), row)
 	if !ok {
+		lease.Done()
 		p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Widen(plate.stencil, row) })
 		if plate.broken {
 			return queue.Block{}, false
 		}
-		if stream, ok = plate.stencil.Fill(make([]byte, 0, plate.stencil.Size()), row); !ok {
+		lease = p.lender.Lend(plate.stencil.Size())
+		if stream, ok = plate.stencil.Fill(lease.Memory(), row); !ok {
+			lease.Done()
 			return queue.Block{}, false
 		}
 	}
 	b := queue.Block{
-		Stream: stream, RawLen: plate.stencil.RawLen(), Samples: len(row.Values),
+		Stream: stream, Lease: lease, RawLen: plate.stencil.RawLen(), Samples: len(row.Values),
 		Target: row.Target, RowMs: row.TimestampMs, MinMs: row.TimestampMs, MaxMs: row.TimestampMs,
 	}
 	if row.TimesMs != nil {

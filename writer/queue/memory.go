@@ -56,6 +56,7 @@ func (m *Memory) Append(b Block) {
 	if m.count == len(m.ring) {
 		m.grow()
 	}
+	b.Lease.Hold()
 	*m.at(m.count) = b
 	m.count++
 	m.bytes += weight(b)
@@ -82,6 +83,7 @@ func (m *Memory) makeRoom(size int) bool {
 		m.bytes -= weight(*old)
 		m.samples -= old.Samples
 		m.onDrop(old.Samples, ReasonFull)
+		old.Lease.Done()
 		n++
 	}
 	if n > 0 {
@@ -159,6 +161,7 @@ func (m *Memory) Ack(n int) {
 	for i := range n {
 		m.bytes -= weight(*m.at(i))
 		m.samples -= m.at(i).Samples
+		m.at(i).Lease.Done()
 	}
 	m.inFlight -= n
 	m.cutHead(n)

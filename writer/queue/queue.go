@@ -18,6 +18,7 @@ import (
 // A block is never changed once made; endpoints that send the same share it.
 type Block struct {
 	Stream  []byte // snappy elements
+	Lease   *Lease // memory of Stream, if it is lent: see Lends
 	RawLen  int    // bytes of the message they decode to
 	Samples int
 
@@ -34,6 +35,13 @@ type Block struct {
 
 	MinMs, MaxMs int64     // time range of the samples, ms since the Unix epoch
 	Queued       time.Time // when it was appended; set by Append if zero
+}
+
+// Lends reports whether blocks whose memory is lent may be appended to q: that it
+// holds them for as long as they are its, and no longer.
+func Lends(q Queue) bool {
+	_, ok := q.(*Memory)
+	return ok
 }
 
 // ErrClosed is what Next returns when the queue is closed and empty.

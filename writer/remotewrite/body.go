@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -30,9 +31,10 @@ func (f form) String() string {
 type Body struct {
 	form    form
 	parts   [][]byte
-	size    int // bytes
-	samples int // histograms included
-	lost    int // samples that this form cannot carry
+	blocks  []queue.Block // whose memory parts are
+	size    int           // bytes
+	samples int           // histograms included
+	lost    int           // samples that this form cannot carry
 	holds   contents
 }
 
@@ -45,7 +47,7 @@ func NewBody(blocks []queue.Block) Body {
 		raw += uint64(blocks[i].RawLen)
 	}
 	head := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64), raw)
-	b := Body{parts: make([][]byte, 0, 1+len(blocks)), size: len(head)}
+	b := Body{parts: make([][]byte, 0, 1+len(blocks)), size: len(head), blocks: blocks}
 	b.parts = append(b.parts, head)
 	for i := range blocks {
 		b.parts = append(b.parts, blocks[i].Stream)
@@ -123,13 +125,26 @@ var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 	return e
 })
 
-// reader reads b from its beginning; each call gives a reader of its own.
-func (b Body) reader() io.ReadCloser { return &bodyReader{parts: b.parts} }
+// reader reads b from its beginning; each call gives a reader of its own, which
+// holds the memory of b until it is closed: net/http may go on reading when it
+// has given the answer.
+func (b Body) reader() io.ReadCloser {
+	r := &bodyReader{parts: b.parts}
+	for i := range b.blocks {
+		if lease := b.blocks[i].Lease; lease != nil {
+			lease.Hold()
+			r.leases = append(r.leases, lease)
+		}
+	}
+	return r
+}
 
 type bodyReader struct {
-	parts [][]byte
-	part  int // being read
-	at    int // within the part
+	parts  [][]byte
+	part   int // being read
+	at     int // within the part
+	leases []*queue.Lease
+	closed atomic.Bool
 }
 
 func (r *bodyReader) Read(p []byte) (n int, err error) {
@@ -149,5 +164,12 @@ func (r *bodyReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Close does nothing: the parts belong to others.
-func (r *bodyReader) Close() error { return nil }
+// Close lets go of the memory.
+func (r *bodyReader) Close() error {
+	if !r.closed.Swap(true) {
+		for _, lease := range r.leases {
+			lease.Done()
+		}
+	}
+	return nil
+}
