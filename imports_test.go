@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"inputs/promtext": nil,
 	"inputs/scrape":   {"kinglet/inputs", "kinglet/inputs/promtext"},
 	"inputs/self":     {"kinglet/inputs", "kinglet/inputs/scrape"},
-	"inputs/kubelet":         {"kinglet/inputs", "kinglet/inputs/scrape", "kinglet/k8s"},
+	"inputs/kubelet":  {"kinglet/inputs", "kinglet/inputs/scrape", "kinglet/k8s"},
 	"inputs/catalog":  {"kinglet/inputs/..."},
 	"inputs/...":      {"kinglet/inputs/...", "kinglet/k8s"}, // pods, kubelet; the rest of inputs has its own line
 	"inputs/prometheus": {
