@@ -118,6 +118,7 @@ verify: ## exactly what CI runs
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory e2e-cluster
 
 .PHONY: check-fmt
 check-fmt:

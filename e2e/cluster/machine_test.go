@@ -37,10 +37,11 @@ func (m *machine) deploy(ctx context.Context) error {
 		return err
 	}
 	for _, command := range []string{
-		"-n receiver rollout status deploy/prometheus --timeout=120s",
+		"-n receiver rollout status deploy/prometheus --timeout=120s --request-timeout=0",
+		"-n apps wait --for=condition=Ready pod/plain pod/host pod/two-ports pod/path pod/https --timeout=120s --request-timeout=0",
+		"-n apps wait --for=jsonpath={.status.phase}=Succeeded pod/finished --timeout=120s --request-timeout=0", // it ran for a moment
 		"apply -k manifests/kinglet",
-		"-n kinglet rollout status ds/kinglet --timeout=120s",
-		"-n apps wait --for=condition=Ready pod/plain pod/host pod/two-ports pod/path pod/https --timeout=120s",
+		"-n kinglet rollout status ds/kinglet --timeout=120s --request-timeout=0",
 	} {
 		if _, err := m.kubectl(ctx, strings.Fields(command)...); err != nil {
 			return err
