@@ -62,8 +62,9 @@ const (
 type Shape struct {
 	blocks   [][]byte // of blockColumns label sets each: front-coded, see appendDifference, then snappy
 	columns  int
-	kinds    []Kind  // nil if all are floats
-	metas    []*Meta // nil if no series has one
+	kinds    []Kind   // nil if all are floats
+	metas    []*Meta  // those of the columns, each once: fifty thousand pointers would be work for the collector
+	metaOf   []uint32 // by column: the place in metas and 1, or 0; nil if no series has one
 	attached atomic.Value
 }
 
@@ -90,6 +91,7 @@ type packer struct {
 	added  int
 	block  []byte // the label sets since the last full block
 	before []byte // the label set added last
+	place  map[*Meta]uint32
 }
 
 func newPacker(columns int) *packer {
@@ -108,10 +110,14 @@ func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
 		s.kinds[p.added] = kind
 	}
 	if meta != nil {
-		if s.metas == nil {
-			s.metas = make([]*Meta, s.columns)
+		if s.metaOf == nil {
+			s.metaOf, p.place = make([]uint32, s.columns), map[*Meta]uint32{}
 		}
-		s.metas[p.added] = meta
+		if p.place[meta] == 0 {
+			s.metas = append(s.metas, meta)
+			p.place[meta] = uint32(len(s.metas))
+		}
+		s.metaOf[p.added] = p.place[meta]
 	}
 	if p.added++; p.added%blockColumns == 0 || p.added == s.columns {
 		s.blocks = append(s.blocks, bytes.Clone(s2.EncodeSnappyBetter(nil, p.block)))
@@ -141,10 +147,10 @@ func (s *Shape) Kind(i int) Kind {
 
 // Meta is what is known of column i's family, or nil.
 func (s *Shape) Meta(i int) *Meta {
-	if s.metas == nil {
+	if s.metaOf == nil || s.metaOf[i] == 0 {
 		return nil
 	}
-	return s.metas[i]
+	return s.metas[s.metaOf[i]-1]
 }
 
 // All goes through the columns in order, each with its label set as the
