@@ -166,12 +166,17 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 	g.blocks, g.plain = g.blocks[:0], g.plain[:0]
 	stale := false
 	for _, row := range rows {
+		goesOn, ends := row, (*kinglet.Row)(nil)
 		if hasStale(row) {
 			stale = true
-		} else if !g.variant.extended {
-			if b, ok := p.fill(row); ok {
+			goesOn, ends = parted(row)
+		}
+		if !g.variant.extended {
+			if b, ok := p.fill(goesOn); ok {
 				g.blocks = append(g.blocks, b)
-				continue
+				if row = ends; row == nil {
+					continue
+				}
 			}
 		}
 		g.plain = append(g.plain, row)

@@ -23,6 +23,9 @@ const (
 	// while are baked again, if there are enough of them: an hour of scrapes
 	// every 15 s, so that what moves now and then keeps its hole.
 	window = 240
+	// rowsBeforeReturn rows in which a series that left the stencil is back are
+	// encoded plainly: on some pages series come and go all the time.
+	rowsBeforeReturn = 8
 )
 
 // plate is a shape's stencil, or what is known on the way to it. It is kept
@@ -31,6 +34,7 @@ type plate struct {
 	stencil *stencil.Stencil
 
 	rows    int  // seen before the first cut
+	back    int  // rows with a series that had left, since the last cut for that
 	settled bool // what never moved is baked, and it was cut with care
 	broken  bool // cutting failed, which is a bug: never tried again
 }
@@ -62,10 +66,40 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 			return queue.Block{}, false
 		}
 		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, everyColumn) })
-	case plate.settled && plate.stencil.Rows() >= window, !plate.settled && plate.stencil.Rows() >= settledRows:
-		p.settle(plate, row)
+	case plate.due():
+		if gone, back := plate.stencil.Compare(row); gone+back == 0 || p.follow(plate, row) {
+			p.settle(plate, row)
+		}
 	}
 	return p.block(plate, row)
+}
+
+// due reports whether the stencil's window is over.
+func (p *plate) due() bool {
+	if p.settled {
+		return p.stencil.Rows() >= window
+	}
+	return p.stencil.Rows() >= settledRows
+}
+
+// follow makes the plate's stencil one of the series that row has values for. It
+// reports false if it was, or is not for the moment.
+func (p *plates) follow(plate *plate, row *kinglet.Row) bool {
+	s := plate.stencil
+	switch gone, back := s.Compare(row); {
+	case back > 0 || gone > 0 && !s.CanNarrow():
+		if plate.back++; plate.back <= rowsBeforeReturn {
+			return false
+		}
+		plate.back = 0
+		moves := func(i int) bool { return s.Moves(i) || !s.Has(i) }
+		p.replace(plate, "back", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, moves) })
+	case gone > 0:
+		p.replace(plate, "gone", func() (*stencil.Stencil, error) { return s, p.cutter.Narrow(s, row) })
+	default:
+		return false
+	}
+	return !plate.broken
 }
 
 // settle ends a stencil's window, and cuts it again with care where that pays.
@@ -83,28 +117,29 @@ func (p *plates) settle(plate *plate, row *kinglet.Row) {
 	p.cutter.Thorough = false
 }
 
-// block fills the plate's stencil, which is widened if a value moved that never
-// had.
+// block fills the plate's stencil, which follows the row if series are gone or
+// back, and is widened if a value moved that never had.
 func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 	if plate.broken {
 		return queue.Block{}, false
 	}
-	lease := p.lender.Lend(plate.stencil.Size())
-	stream, ok := plate.stencil.Fill(lease.Memory(), row)
-	if !ok {
-		lease.Done()
-		p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Widen(plate.stencil, row) })
+	lease, stream, ok := p.filled(plate, row)
+	for tries := 0; !ok && tries < 2; tries++ { // series left, and then a value moved
+		if gone, back := plate.stencil.Compare(row); gone+back == 0 {
+			p.replace(plate, "moved", func() (*stencil.Stencil, error) { return p.cutter.Widen(plate.stencil, row) })
+		} else if !p.follow(plate, row) {
+			return queue.Block{}, false
+		}
 		if plate.broken {
 			return queue.Block{}, false
 		}
-		lease = p.lender.Lend(plate.stencil.Size())
-		if stream, ok = plate.stencil.Fill(lease.Memory(), row); !ok {
-			lease.Done()
-			return queue.Block{}, false
-		}
+		lease, stream, ok = p.filled(plate, row)
+	}
+	if !ok {
+		return queue.Block{}, false
 	}
 	b := queue.Block{
-		Stream: stream, Lease: lease, RawLen: plate.stencil.RawLen(), Samples: len(row.Values),
+		Stream: stream, Lease: lease, RawLen: plate.stencil.RawLen(), Samples: plate.stencil.Samples(),
 		Target: row.Target, RowMs: row.TimestampMs, MinMs: row.TimestampMs, MaxMs: row.TimestampMs,
 	}
 	if row.TimesMs != nil {
@@ -112,6 +147,15 @@ func (p *plates) block(plate *plate, row *kinglet.Row) (queue.Block, bool) {
 	}
 	p.metrics.filled.Add(float64(b.Samples))
 	return b, true
+}
+
+// filled is row in the plate's stencil, in borrowed memory.
+func (p *plates) filled(plate *plate, row *kinglet.Row) (lease *queue.Lease, stream []byte, ok bool) {
+	lease = p.lender.Lend(plate.stencil.Size())
+	if stream, ok = plate.stencil.Fill(lease.Memory(), row); !ok {
+		lease.Done()
+	}
+	return lease, stream, ok
 }
 
 // replace puts a stencil cut anew in the place of the plate's. A cut that fails
@@ -140,6 +184,19 @@ func timeRange(row *kinglet.Row) (minMs, maxMs int64) {
 		minMs, maxMs = min(minMs, t), max(maxMs, t)
 	}
 	return minMs, maxMs
+}
+
+// parted splits a row into what goes on and its stale markers.
+func parted(row *kinglet.Row) (goesOn, ends *kinglet.Row) {
+	a, b := *row, *row
+	a.Values, b.Values = make([]float64, len(row.Values)), make([]float64, len(row.Values))
+	for i, v := range row.Values {
+		a.Values[i], b.Values[i] = v, kinglet.Absent()
+		if kinglet.IsStale(v) {
+			a.Values[i], b.Values[i] = b.Values[i], v
+		}
+	}
+	return &a, &b
 }
 
 // hasStale reports whether a row holds a stale marker.

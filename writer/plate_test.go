@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"kinglet"
 	"kinglet/writer/queue"
 	"kinglet/writer/remotewrite"
@@ -28,10 +30,15 @@ func wantRow(t *testing.T, block queue.Block, row *kinglet.Row) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(series) != len(row.Values) || block.Samples != len(row.Values) {
-		t.Fatalf("%d series, the block says %d, want %d", len(series), block.Samples, len(row.Values))
+	if len(series) != row.Samples() || block.Samples != row.Samples() {
+		t.Fatalf("%d series, the block says %d, want %d", len(series), block.Samples, row.Samples())
 	}
-	for i, s := range series {
+	for i, v := range row.Values {
+		if kinglet.IsAbsent(v) {
+			continue
+		}
+		s := series[0]
+		series = series[1:]
 		at := row.TimestampMs
 		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
 			at = row.TimesMs[i]
@@ -83,11 +90,61 @@ func TestPlatesFillWhatFitsAndOnlyThat(t *testing.T) {
 		if filled < rounds-rowsBeforeCut {
 			t.Errorf("timed %v: %d of %d rows were filled", timed, filled, rounds)
 		}
-		absent := *row
-		absent.Values = append([]float64{kinglet.Absent()}, row.Values[1:]...)
-		if _, ok := p.fill(&absent); ok {
-			t.Error("a row with an absent column filled a stencil")
+	}
+}
+
+func TestSeriesThatLeaveCostNoPlainRow(t *testing.T) {
+	p := plates{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
+	r := rand.New(rand.NewPCG(3, 4))
+	row := &kinglet.Row{Shape: testShape(300), TimestampMs: 1_790_000_000_000, Values: make([]float64, 300)}
+	refused := 0
+	for round := range 200 {
+		row.TimestampMs += 15000
+		for i := range row.Values {
+			switch {
+			case kinglet.IsAbsent(row.Values[i]):
+			case round > 5 && r.IntN(200) == 0 && row.Samples() > 1:
+				row.Values[i] = kinglet.Absent()
+			case i%3 == 0 || r.IntN(300) == 0:
+				row.Values[i] = r.Float64()
+			}
 		}
+		block, ok := p.fill(row)
+		if !ok {
+			refused++
+			continue
+		}
+		wantRow(t, block, row)
+	}
+	if refused != rowsBeforeCut {
+		t.Errorf("%d rows were refused, want %d", refused, rowsBeforeCut)
+	}
+}
+
+func TestSeriesThatComeAndGoAreEncodedPlainly(t *testing.T) {
+	m := newMetrics()
+	p := plates{metrics: m, log: slog.New(slog.DiscardHandler)}
+	row := &kinglet.Row{Shape: testShape(50), TimestampMs: 1_790_000_000_000, Values: make([]float64, 50)}
+	const rounds = 180
+	for round := range rounds {
+		row.TimestampMs += 15000
+		row.Values[7] = 1
+		if round%2 == 0 {
+			row.Values[7] = kinglet.Absent()
+		}
+		if block, ok := p.fill(row); ok {
+			wantRow(t, block, row)
+		}
+	}
+	if cuts := testutil.ToFloat64(m.cuts.WithLabelValues("back")); cuts == 0 || cuts > rounds/2/rowsBeforeReturn {
+		t.Errorf("%v cuts for a series that comes and goes in %d rows", cuts, rounds)
+	}
+}
+
+func TestStaleMarkersLeaveTheStencilToTheRest(t *testing.T) {
+	goesOn, ends := parted(&kinglet.Row{Values: []float64{1, kinglet.Stale(), kinglet.Absent(), 2}})
+	if goesOn.Samples() != 2 || hasStale(goesOn) || ends.Samples() != 1 || !kinglet.IsStale(ends.Values[1]) {
+		t.Errorf("%v and %v", goesOn.Values, ends.Values)
 	}
 }
 

@@ -55,10 +55,10 @@ func TestChurnRemakesOnlyWhatItTouches(t *testing.T) {
 	if made > 1000 {
 		t.Errorf("500 replacements made %d shapes", made)
 	}
-	if n := len(l.parts); n > 45 {
+	if n := len(l.parts); n > 60 {
 		t.Errorf("%d parts after churn", n)
 	}
-	if n := l.columns(); n > 2*len(names)*4/3 {
+	if n := l.columns(); n > 2*len(names)*2 {
 		t.Errorf("%d columns for %d series after churn", n, 2*len(names))
 	}
 }

@@ -36,6 +36,11 @@ type Cutter struct {
 type room struct {
 	raw, packed, class, trimmed []byte
 	values                      []int // where each column's value stands in raw
+
+	gaps    []gap
+	lost    []span
+	literal []piece
+	stamps  []stamp
 }
 
 // borrow provides c.room until leave is called.
@@ -54,7 +59,7 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 		return nil, errors.New("cut a stencil: the row does not fit one")
 	}
 	defer c.borrow()()
-	c.layOut(row.Shape)
+	c.layOut(row)
 	return c.cut(row, moving, nil, nil)
 }
 
@@ -100,11 +105,14 @@ func (c *Cutter) reload(s *Stencil, row *kinglet.Row) error {
 	if !Fits(row) || s.columns != len(row.Values) {
 		return errors.New("recut a stencil: the row does not fit it")
 	}
+	if gone, back := s.Compare(row); gone+back > 0 {
+		return errors.New("recut a stencil: the row has other series")
+	}
 	var err error
 	if c.raw, err = s.appendRaw(c.raw[:0]); err != nil {
 		return err
 	}
-	c.locate()
+	c.locate(s)
 	for i, v := range row.Values {
 		if math.Float64bits(v) != s.last[i] {
 			s.moved[i>>6] |= 1 << (i & 63)
@@ -113,11 +121,15 @@ func (c *Cutter) reload(s *Stencil, row *kinglet.Row) error {
 	return nil
 }
 
-// layOut writes the message of shape's series into c.raw, values and
-// timestamps still zero.
-func (c *Cutter) layOut(shape *kinglet.Shape) {
+// layOut writes the message of the series that row has values for into c.raw,
+// values and timestamps still zero.
+func (c *Cutter) layOut(row *kinglet.Row) {
 	c.raw, c.values = c.raw[:0], c.values[:0]
-	for _, labels := range shape.All() {
+	for i, labels := range row.Shape.All() {
+		if kinglet.IsAbsent(row.Values[i]) {
+			c.values = append(c.values, notThere)
+			continue
+		}
 		c.raw = append(c.raw, 0x0a)
 		c.raw = binary.AppendUvarint(c.raw, uint64(len(labels)+sampleBytes))
 		c.raw = append(c.raw, labels...)
@@ -126,10 +138,18 @@ func (c *Cutter) layOut(shape *kinglet.Shape) {
 	}
 }
 
-// locate finds the values in c.raw, a message that layOut made.
-func (c *Cutter) locate() {
+// notThere is the place of a value whose series is not in the message.
+const notThere = -1
+
+// locate finds the values in c.raw, the message of s.
+func (c *Cutter) locate(s *Stencil) {
 	c.values = c.values[:0]
-	for at := 0; at < len(c.raw); {
+	at := 0
+	for i := range s.columns {
+		if s.last[i] == kinglet.AbsentBits {
+			c.values = append(c.values, notThere)
+			continue
+		}
 		size, width := binary.Uvarint(c.raw[at+1:])
 		at += 1 + width + int(size)
 		c.values = append(c.values, at-sampleBytes+valueAt)
@@ -150,6 +170,7 @@ func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil, elem
 	if row.TimesMs != nil {
 		s.times = make([]uint32, n)
 	}
+	c.measure(s)
 	c.classify(s, row, moving, old)
 	if elements == nil {
 		elements = c.encode()
@@ -158,6 +179,26 @@ func (c *Cutter) cut(row *kinglet.Row, moving func(int) bool, old *Stencil, elem
 		return nil, err
 	}
 	return s, c.finish(s, row)
+}
+
+// measure notes how long each series is in c.raw.
+func (c *Cutter) measure(s *Stencil) {
+	s.sizes = make([]uint16, len(c.values))
+	end := 0
+	for i, at := range c.values {
+		if at == notThere {
+			continue
+		}
+		size := at - valueAt + sampleBytes - end
+		end += size
+		s.live++
+		if size > math.MaxUint16 {
+			s.sizes = nil // it cannot be narrowed, and is cut anew
+		}
+		if s.sizes != nil {
+			s.sizes[i] = uint16(size)
+		}
+	}
 }
 
 // encode gives the elements that a well-kept encoder makes of c.raw.
@@ -181,6 +222,9 @@ func (c *Cutter) classify(s *Stencil, row *kinglet.Row, moving func(int) bool, o
 	for i, at := range c.values {
 		value := math.Float64bits(row.Values[i])
 		s.last[i], s.holes[i], s.low[i] = value, baked, zeroBytes(value)
+		if at == notThere {
+			continue
+		}
 		if old != nil {
 			s.low[i] = min(s.low[i], old.low[i])
 		}
@@ -211,6 +255,9 @@ func (c *Cutter) classify(s *Stencil, row *kinglet.Row, moving func(int) bool, o
 // plain message: a stencil that does not decode to it is never used.
 func (c *Cutter) finish(s *Stencil, row *kinglet.Row) error {
 	for i, at := range c.values {
+		if at == notThere {
+			continue
+		}
 		value := math.Float64bits(row.Values[i])
 		binary.LittleEndian.PutUint64(c.raw[at:], value)
 		if s.holes[i] != baked {

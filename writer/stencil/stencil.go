@@ -11,6 +11,7 @@ package stencil
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"kinglet"
 )
@@ -66,8 +67,9 @@ type Stencil struct {
 	start  int    // where its elements begin, behind the length preamble
 	rawLen int    // decoded length
 
-	last   []uint64 // bits of each column's latest value
+	last   []uint64 // bits of each column's latest value; of absent if its series is not in the message
 	holes  []hole   // where each column's value stands in stream, or baked
+	sizes  []uint16 // bytes of each column's series in the message, 0 if it is not there; nil if one is too long
 	low    []uint8  // the fewest zero bytes, of the four lowest, that its values had
 	times  []uint32 // nil, or where a column's own timestamp stands; 0: it takes the row's
 	stamps []stamp  // where the row's timestamp stands
@@ -75,6 +77,7 @@ type Stencil struct {
 	moved   []uint64 // bit set: columns whose value moved in this window
 	rows    int      // filled in this window
 	columns int
+	live    int // columns whose series are in the message
 }
 
 // slack is what stream has behind its end, so that put may load eight bytes.
@@ -93,10 +96,10 @@ func (s *Stencil) RawLen() int { return s.rawLen }
 func (s *Stencil) Size() int { return len(s.stream) - s.start - slack }
 
 // Samples is the number of samples a filled stencil holds.
-func (s *Stencil) Samples() int { return s.columns }
+func (s *Stencil) Samples() int { return s.live }
 
-// Fits reports whether a stencil can carry row at all: floats only, every
-// column present, no exemplars or start timestamps, timestamps of our age.
+// Fits reports whether a stencil can carry row at all: floats only, some of
+// them there, no exemplars or start timestamps, timestamps of our age.
 func Fits(row *kinglet.Row) bool {
 	if row.Histograms != nil || row.StartsMs != nil || len(row.Exemplars) > 0 || len(row.Values) == 0 || !fits(row.TimestampMs) {
 		return false
@@ -106,19 +109,38 @@ func Fits(row *kinglet.Row) bool {
 			return false
 		}
 	}
-	for _, v := range row.Values {
-		if kinglet.IsAbsent(v) {
-			return false
+	return slices.ContainsFunc(row.Values, func(v float64) bool { return !kinglet.IsAbsent(v) })
+}
+
+// Compare tells how many series of the message row has no value for, and how
+// many it has a value for that are not in the message.
+func (s *Stencil) Compare(row *kinglet.Row) (gone, back int) {
+	for i, v := range row.Values {
+		switch had := s.last[i] != kinglet.AbsentBits; {
+		case had && kinglet.IsAbsent(v):
+			gone++
+		case !had && !kinglet.IsAbsent(v):
+			back++
 		}
 	}
-	return true
+	return gone, back
 }
+
+// Has reports whether the message has column i's series.
+func (s *Stencil) Has(i int) bool { return s.last[i] != kinglet.AbsentBits }
+
+// CanNarrow reports whether Narrow can be asked to take series out.
+func (s *Stencil) CanNarrow() bool { return s.sizes != nil }
+
+// Moves reports whether column i has a hole.
+func (s *Stencil) Moves(i int) bool { return s.holes[i] != baked }
 
 func fits(timestampMs int64) bool { return timestampMs >= minTimeMs && timestampMs <= maxTimeMs }
 
 // Fill appends to dst the snappy elements of the message with row's values and
 // timestamps, and reports whether it could: it refuses, and dst is as it was,
-// when a baked value moved or row does not fit. The row is only read.
+// when a baked value moved, a series is gone or back, or row does not fit. The
+// row is only read.
 func (s *Stencil) Fill(dst []byte, row *kinglet.Row) ([]byte, bool) {
 	if len(row.Values) != s.columns || (row.TimesMs != nil) != (s.times != nil) || !fits(row.TimestampMs) {
 		return dst, false
@@ -163,6 +185,9 @@ func (s *Stencil) update(values []float64) bool {
 func (s *Stencil) updateTimes(timesMs []int64) bool {
 	for i, t := range timesMs {
 		at := s.times[i]
+		if s.last[i] == kinglet.AbsentBits {
+			continue
+		}
 		if (t == kinglet.NoTime) != (at == 0) {
 			return false
 		}

@@ -151,11 +151,14 @@ func (t *trimmer) flush() {
 func (t *trimmer) note(at int) {
 	values, class := t.c.values, t.c.class
 	shift := at - t.literal
-	for t.column < len(values) && values[t.column]+timeAt-valueAt+timeBytes <= t.literal {
+	for t.column < len(values) && (values[t.column] == notThere || values[t.column]+timeAt-valueAt+timeBytes <= t.literal) {
 		t.column++
 	}
 	for i := t.column; i < len(values); i++ {
 		value := values[i]
+		if value == notThere {
+			continue
+		}
 		if value >= t.done {
 			break
 		}

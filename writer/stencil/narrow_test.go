@@ -1,0 +1,138 @@
+package stencil
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"kinglet"
+)
+
+// step changes a row for the next scrape: values move, and some of its series
+// go, by the given chance in a hundred.
+func step(r *rand.Rand, row *kinglet.Row, leave int) {
+	row.TimestampMs += 15_000
+	for i := range row.Values {
+		switch {
+		case kinglet.IsAbsent(row.Values[i]):
+		case i > 0 && r.IntN(100) < leave:
+			row.Values[i] = kinglet.Absent()
+		case r.IntN(3) == 0:
+			row.Values[i] = randomValue(r)
+		}
+		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
+			row.TimesMs[i] += r.Int64N(20_000)
+		}
+	}
+}
+
+func TestNarrowedStencilIsThePlainMessageOfWhatIsLeft(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var c Cutter
+	for round := range 300 {
+		c.Thorough = round%2 == 0
+		row := randomRow(r, 1+r.IntN(150), round%3 == 0)
+		s, err := c.Cut(row, func(int) bool { return r.IntN(4) > 0 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 8 {
+			step(r, row, []int{0, 1, 5, 40, 90}[r.IntN(5)])
+			if gone, _ := s.Compare(row); gone > 0 {
+				if err = c.Narrow(s, row); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var block []byte
+			s, block = mustFill(t, &c, s, nil, row)
+			checkSame(t, s, block, row)
+			if s.Samples() != row.Samples() {
+				t.Fatalf("%d samples, want %d", s.Samples(), row.Samples())
+			}
+			switch r.IntN(4) {
+			case 0:
+				s, err = c.Recut(s, row)
+			case 1:
+				s, err = c.Rebake(s, row)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestACutLeavesOutWhatIsAbsent(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	var c Cutter
+	for range 100 {
+		row := randomRow(r, 2+r.IntN(50), false)
+		step(r, row, 50)
+		s, err := c.Cut(row, func(int) bool { return r.IntN(2) == 0 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, block := mustFill(t, &c, s, nil, row)
+		checkSame(t, s, block, row)
+	}
+}
+
+func TestSeriesThatAreGoneOrBackAreNotFilled(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var c Cutter
+	row := randomRow(r, 20, false)
+	s, err := c.Cut(row, func(int) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := row.Values[7]
+	row.Values[7] = kinglet.Absent()
+	if _, ok := s.Fill(nil, row); ok {
+		t.Error("a row without a series is filled")
+	}
+	if _, err := c.Recut(s, row); err == nil {
+		t.Error("a stencil is recut for a row without a series")
+	}
+	if err = c.Narrow(s, row); err != nil {
+		t.Fatal(err)
+	}
+	row.Values[7] = was
+	if _, ok := s.Fill(nil, row); ok {
+		t.Error("a series that is back is filled into a stencil that left it out")
+	}
+	for i := range row.Values {
+		row.Values[i] = kinglet.Absent()
+	}
+	if err := c.Narrow(s, row); err == nil {
+		t.Error("a stencil is narrowed to nothing")
+	}
+}
+
+// BenchmarkNarrow takes one of a hundred series out of a stencil each time.
+func BenchmarkNarrow(b *testing.B) {
+	r := rand.New(rand.NewPCG(11, 12))
+	var c Cutter
+	row := randomRow(r, 1000, false)
+	whole := append([]float64(nil), row.Values...)
+	var s *Stencil
+	samples := 0
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%10 == 0 {
+			b.StopTimer()
+			copy(row.Values, whole)
+			var err error
+			if s, err = c.Cut(row, func(int) bool { return true }); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		samples += s.Samples()
+		for j := range 10 {
+			row.Values[100*j+i%10] = kinglet.Absent()
+		}
+		if err := c.Narrow(s, row); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
+}
