@@ -120,11 +120,7 @@ labels = { job="containerd" }
 
 // changedConfigMap adds a target and takes it away again.
 func changedConfigMap(t *testing.T) {
-	const name = "kinglet-input-prometheus"
 	began := time.Now()
-	volume := configMapVolume(t, name)
-	version := func() string { to, _ := os.Readlink(volume); return to }
-
 	for _, change := range []struct {
 		what string
 		text any // of the file; nil is none
@@ -132,13 +128,7 @@ func changedConfigMap(t *testing.T) {
 		{"a target that was added is scraped", containerd},
 		{"a target that was taken away is not", nil},
 	} {
-		old := version()
-		patch, err := json.Marshal(map[string]any{"data": map[string]any{"containerd.toml": change.text}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		node.must(t, "-n", "kinglet", "patch", "configmap", name, "--type=merge", "-p", string(patch))
-		eventually(t, 2*time.Minute, "the volume changes", func() (bool, string) { return version() != old, old })
+		patchConfigMap(t, "kinglet-input-prometheus", "containerd.toml", change.text)
 		there := change.text != nil
 		took := eventually(t, 10*time.Second, change.what, func() (bool, string) {
 			page, err := node.ask("/targets")
@@ -151,6 +141,21 @@ func changedConfigMap(t *testing.T) {
 		})
 	}
 	wantSteady(t, began, 0)
+}
+
+// patchConfigMap gives a file of a ConfigMap another text, or takes it away if
+// that is nil, and returns when the volume of kinglet's pod has changed.
+func patchConfigMap(t *testing.T, name, file string, text any) {
+	t.Helper()
+	volume := configMapVolume(t, name)
+	version := func() string { to, _ := os.Readlink(volume); return to }
+	old := version()
+	patch, err := json.Marshal(map[string]any{"data": map[string]any{file: text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.must(t, "-n", "kinglet", "patch", "configmap", name, "--type=merge", "-p", string(patch))
+	eventually(t, 2*time.Minute, "the volume changes", func() (bool, string) { return version() != old, old })
 }
 
 // configMapVolume is the link in the volume of kinglet's pod that is replaced
@@ -195,6 +200,25 @@ func wantSteady(t *testing.T, since time.Time, away time.Duration) time.Duration
 		}
 	}
 	return most
+}
+
+// killed ends kinglet's process as running out of memory does, and at once after
+// a scrape: what was not sent yet is in the queue on the pod's volume.
+func killed(t *testing.T) {
+	before := node.agent(t).Metadata.Name
+	began := time.Now().Add(-2 * interval)
+	pid, _ := processStatus(t)
+	node.inside(t, "kill", "-KILL", pid)
+	eventually(t, 30*time.Second, "kinglet runs again", func() (bool, string) {
+		out, err := node.ask("/-/ready")
+		return err == nil, out + fmt.Sprint(err)
+	})
+	if after := node.agent(t).Metadata.Name; after != before {
+		t.Fatalf("its pod is %s, and was %s", after, before)
+	}
+	pause(t, 3*interval)
+	away := wantSteady(t, began, interval)
+	node.figures.add("a kinglet that is killed", "between two scrapes of a target lay at most %.1f s more than the interval of %v", away.Seconds(), interval)
 }
 
 // rollout replaces kinglet's pod as an upgrade does.

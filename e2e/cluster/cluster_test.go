@@ -62,11 +62,13 @@ func TestCluster(t *testing.T) {
 		{"a pod that comes back under its name mixes no sample", rebornPods},
 		{"80 pods at once", eightyPods},
 		{"a changed ConfigMap is in effect within 10 s of the volume", changedConfigMap},
+		{"a kinglet that is killed loses nothing", killed},
 		{"a rollout of kinglet leaves no gap and loses nothing", rollout},
 		{"a kubelet that restarts, and a token that rotates, fail no scrape", restartedKubelet},
 		{"kube-proxy in nftables mode is scraped", kubeProxyNftables},
 		{"scraping goes on without the API server", stoppedAPIServer},
 		{"the API server is asked for nothing after the start", noRequests},
+		{"the API server can be the source", apiServerAsSource},
 		{"no scrape of any pod was lost", nothingLost},
 	} {
 		t.Run(step.name, step.run)

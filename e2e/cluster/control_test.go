@@ -170,8 +170,59 @@ func noRequests(t *testing.T) {
 	node.figures.add("requests to the API server", "%.1f an hour by kinglet; %.0f an hour by the kubelet, to learn what kinglet may see", float64(len(own))/hours, float64(len(reviews))/hours)
 }
 
+// apiServerAsSource has kinglet watch the pods of its node, with the permission
+// that the component pods-api gives, and sees an annotation come and go.
+func apiServerAsSource(t *testing.T) {
+	const configMap, file = "kinglet-input-pods", "pods.toml"
+	began := time.Now()
+	var shipped struct{ Data map[string]string }
+	node.get(t, &shipped, "-n", "kinglet", "configmap", configMap)
+	node.must(t, "apply", "-f", "../../k8s/deploy/components/pods-api/rbac.yaml")
+	patchConfigMap(t, configMap, file, strings.Replace(shipped.Data[file], "[[instances]]", "[[instances]]\nsource = \"api\"", 1))
+	wantSource(t, "api")
+	watching := time.Now()
+
+	node.must(t, "-n", "apps", "annotate", "pod", "silent", "prometheus.io/scrape=true", "prometheus.io/port=8080")
+	annotated := time.Now()
+	one(t, 5*time.Second, `sample_scrapes_total{pod="silent"}`)
+	node.figures.add("a pod that is annotated, by a watch", "its first sample is stored %.1f s later", time.Since(annotated).Seconds())
+	node.must(t, "-n", "apps", "annotate", "pod", "silent", "prometheus.io/scrape-", "prometheus.io/port-")
+	eventually(t, interval, "the series end with the annotation", func() (bool, string) {
+		found := instant(t, `{__name__=~"up|scrape_.+|sample_.+",pod="silent"}`)
+		return len(found) == 0, fmt.Sprint(found)
+	})
+	pause(t, 2*interval)
+	requests := audited(t, func(e event) bool { return e.User.Username == account })
+	for _, e := range requests {
+		if !strings.Contains(e.RequestURI, "spec.nodeName%3Dnode1") {
+			t.Errorf("kinglet asked for more than the pods of its node: %s %s", e.Verb, e.RequestURI)
+		}
+	}
+	if len(requests) == 0 {
+		t.Error("the audit log has none of the requests that were made")
+	}
+	node.figures.add("requests to the API server, as the source", "%d in the first %.0f s", len(requests), time.Since(watching).Seconds())
+
+	patchConfigMap(t, configMap, file, shipped.Data[file])
+	wantSource(t, "kubelet")
+	node.must(t, "delete", "-f", "../../k8s/deploy/components/pods-api/rbac.yaml")
+	wantSteady(t, began, 0)
+}
+
+// wantSource waits until kinglet has its pods from there.
+func wantSource(t *testing.T, source string) {
+	t.Helper()
+	eventually(t, 15*time.Second, "the pods come from "+source, func() (bool, string) {
+		page, err := node.ask("/pods")
+		return err == nil && strings.Contains(page, fmt.Sprintf(`"source": %q`, source)), page
+	})
+}
+
 // nothingLost looks at every pod that was ever scraped.
 func nothingLost(t *testing.T) {
+	for _, name := range []string{"refused", "finished", "outside"} {
+		wantNeverScraped(t, name)
+	}
 	runs := scrapesOf(t, `pod!=""`, time.Now().Add(-time.Hour))
 	scrapes := 0
 	for run, points := range runs {

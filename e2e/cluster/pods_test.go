@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,11 +34,21 @@ func podsByAnnotation(t *testing.T) {
 	}
 	// By now those that are to be left alone would have been found too.
 	for name, why := range map[string]string{"silent": "no_annotation", "refused": "declined", "finished": "phase", "outside": "namespace"} {
-		selector := fmt.Sprintf(`{__name__=~"up|scrape_.+|sample_.+",pod=%q}`, name)
-		if found := history(t, selector, time.Now().Add(-time.Hour)); len(found) > 0 {
-			t.Errorf("the pod %s was scraped: %v", name, found)
-		}
+		wantNeverScraped(t, name)
 		wantExplained(t, name, why)
+	}
+	// Whoever can only get into the pod sees the same.
+	if table := node.must(t, "-n", "kinglet", "exec", "ds/kinglet", "--", "/kinglet", "pods"); !strings.Contains(table, "it has no annotation") {
+		t.Errorf("kinglet pods prints:\n%s", table)
+	}
+}
+
+// wantNeverScraped wants nothing that a scrape of the pod leaves.
+func wantNeverScraped(t *testing.T, name string) {
+	t.Helper()
+	selector := fmt.Sprintf(`{__name__=~"up|scrape_.+|sample_.+",pod=%q}`, name)
+	if found := history(t, selector, time.Now().Add(-time.Hour)); len(found) > 0 {
+		t.Errorf("the pod %s was scraped: %v", name, found)
 	}
 }
 
@@ -74,6 +85,7 @@ func deletedPod(t *testing.T) {
 	const selector = `{__name__=~"up|scrape_.+|sample_.+",pod="doomed"}`
 	node.must(t, "apply", "-f", "manifests/doomed.yaml")
 	one(t, time.Minute, `sample_scrapes_total{pod="doomed"} >= 3`)
+	wantPrompt(t, "doomed")
 	node.must(t, "-n", "apps", "delete", "pod", "doomed", "--wait=false")
 	asked := time.Now()
 	eventually(t, time.Minute, "the pod is gone", func() (bool, string) {
@@ -99,6 +111,26 @@ func deletedPod(t *testing.T) {
 	}
 	if found := instant(t, selector); len(found) > 0 {
 		t.Errorf("it is back: %v", found)
+	}
+}
+
+// wantPrompt wants a pod's first scrape within 5 s of its container's start.
+func wantPrompt(t *testing.T, name string) {
+	t.Helper()
+	var p struct {
+		Status struct {
+			ContainerStatuses []struct {
+				State struct{ Running struct{ StartedAt time.Time } }
+			}
+		}
+	}
+	node.get(t, &p, "-n", "apps", "pod", name)
+	started := p.Status.ContainerStatuses[0].State.Running.StartedAt // in whole seconds
+	first := history(t, fmt.Sprintf("sample_scrapes_total{pod=%q}", name), started)[0].points[0].at
+	if took := first.Sub(started); took > 6*time.Second {
+		t.Errorf("%s started at %v and was scraped first at %v", name, started, first)
+	} else {
+		node.figures.add("a new pod is scraped", "%.0f s after its container started", took.Seconds())
 	}
 }
 
