@@ -124,14 +124,13 @@ type candidate struct {
 }
 
 // candidates are the ports of a pod: those of its annotation, else those that
-// its containers declare. Where there is neither, rules may still make a target
-// of a container.
+// its containers declare. Where there are rules, which may add a port, they are
+// also the containers that declare none, as in Prometheus.
 func (i *instance) candidates(pod *k8s.Pod, w wish) (all []candidate) {
 	if w.ports != nil {
 		for _, number := range w.ports {
 			c, port := whose(pod, number)
-			p := i.place(pod, c, port, number, w)
-			all = append(all, candidate{p, i.running(pod, c)})
+			all = append(all, candidate{i.place(pod, c, port, number, w), i.running(pod, c)})
 		}
 		return all
 	}
@@ -146,12 +145,7 @@ func (i *instance) candidates(pod *k8s.Pod, w wish) (all []candidate) {
 			all = append(all, candidate{i.place(pod, c, port, port.Number, w), i.declared(pod, c, port)})
 			seen[port.Number] = seen[port.Number] || port.Protocol == "TCP"
 		}
-	}
-	if len(all) > 0 || i.rules.Len() == 0 {
-		return all
-	}
-	for n := range pod.Containers {
-		if c := &pod.Containers[n]; !c.Init || c.Sidecar {
+		if len(c.Ports) == 0 && i.rules.Len() > 0 && (!c.Init || c.Sidecar) {
 			all = append(all, candidate{i.place(pod, c, nil, 0, w), i.running(pod, c)})
 		}
 	}
