@@ -91,6 +91,9 @@ func (l *Log) take(want Want) (wait time.Duration, ready bool, err error) {
 		if left := len(l.spans); !ready && l.dropEmptySpans() < left {
 			continue
 		}
+		if l.passed && !ready {
+			l.reclaim(now)
+		}
 		if l.closed && wait == nothing {
 			return 0, false, ErrClosed
 		}
@@ -205,10 +208,8 @@ func (l *Log) fetch(s *span) (ok bool, retry time.Duration) {
 				return false, wait
 			}
 		case e == nil:
-			if s.lost {
-				l.countDamaged(max(1, from.next-s.next))
-				s.lost = false
-			}
+			l.found(s, from, from.next)
+			l.passed = true
 			s.next = max(s.next, from.next)
 		case e.seq >= s.to:
 			s.next = s.to
@@ -259,7 +260,7 @@ func (l *Log) read(s *span, from *segment) (*entry, error) {
 			return nil, fmt.Errorf("read a record: %w", err)
 		}
 		h, ok := parseHeader(head)
-		if !ok || s.at+h.size() > from.bytes || h.seq >= from.next {
+		if !ok || h.end || s.at+h.size() > from.bytes || h.seq >= from.next {
 			s.lost = true
 			if s.at, err = s.window.resync(s.at+1, from.bytes, s.next, from.next); err != nil {
 				return nil, fmt.Errorf("find the next record: %w", err)
@@ -270,10 +271,7 @@ func (l *Log) read(s *span, from *segment) (*entry, error) {
 			s.at += h.size()
 			continue
 		}
-		if s.lost {
-			l.countDamaged(max(1, h.seq-s.next))
-			s.lost = false
-		}
+		l.found(s, from, h.seq)
 		stream, err := s.window.peek(s.at+headerSize, h.length, from.bytes)
 		if err != nil {
 			return nil, fmt.Errorf("read a record: %w", err)
@@ -287,6 +285,10 @@ func (l *Log) read(s *span, from *segment) (*entry, error) {
 		e := &entry{Block: h.block, seq: h.seq, segment: from, end: s.at}
 		e.Stream = stream
 		e.Queued = from.appended(&e.Block)
+		if from.unknown {
+			from.add(&e.Block)
+			l.count(&e.Block)
+		}
 		return e, nil
 	}
 	return nil, nil
@@ -327,6 +329,14 @@ func (l *Log) readFailed(s *span, from *segment, err error) time.Duration {
 
 // readTries is how often a file is read again that cannot be.
 const readTries = 30
+
+// found counts what was damaged before the record of that number.
+func (l *Log) found(s *span, in *segment, seq uint64) {
+	if s.lost && !in.scanned {
+		l.countDamaged(max(1, seq-s.next))
+	}
+	s.lost = false
+}
 
 func (l *Log) countDamaged(records uint64) {
 	if l.damaged == 0 {

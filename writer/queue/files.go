@@ -14,6 +14,7 @@ type files interface {
 	// Open opens a file for reading and writing; create makes it, empty.
 	Open(name string, create bool) (file, error)
 	Remove(name string) error
+	Rename(from, to string) error
 	Size(name string) (int64, error)
 	ReadDir(dir string) (names []string, err error)
 	ReadFile(name string) ([]byte, error)
@@ -58,6 +59,8 @@ func (disk) Open(name string, create bool) (file, error) {
 }
 
 func (disk) Remove(name string) error { return os.Remove(name) }
+
+func (disk) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (disk) Size(name string) (int64, error) {
 	info, err := os.Stat(name)

@@ -44,6 +44,10 @@ func (l *Log) open() error {
 		l.opened = true
 		return nil
 	}
+	if l.spare != nil {
+		l.diskBytes -= l.spare.bytes
+		l.spare = nil
+	}
 	for _, s := range slices.Clone(l.segments) {
 		if _, err := files.Size(segmentName(l.cfg.Dir, s.first)); gone(err) {
 			l.lose(s, ReasonDamaged)
@@ -119,8 +123,12 @@ func (l *Log) load(now time.Time) error {
 		return 1
 	})
 	next := max(1, waiting[len(waiting)-1].from)
-	for _, s := range found {
-		if err := l.loadSegment(s, waiting, now); err != nil {
+	for i, s := range found {
+		limit := uint64(forever)
+		if i+1 < len(found) {
+			limit = found[i+1].first
+		}
+		if err := l.loadSegment(s, limit, waiting, now); err != nil {
 			return err
 		}
 		next = max(next, s.next, s.first+1)
@@ -133,8 +141,8 @@ func (l *Log) load(now time.Time) error {
 	return nil
 }
 
-// loadSegment looks through one segment and cuts off what is torn.
-func (l *Log) loadSegment(s *segment, waiting []bounds, now time.Time) error {
+// loadSegment looks through one segment and cuts off what is torn at its end.
+func (l *Log) loadSegment(s *segment, limit uint64, waiting []bounds, now time.Time) error {
 	name := segmentName(l.cfg.Dir, s.first)
 	size, err := l.cfg.files.Size(name)
 	if err != nil {
@@ -147,7 +155,12 @@ func (l *Log) loadSegment(s *segment, waiting []bounds, now time.Time) error {
 	defer f.Close()
 	age := func(ms int64) time.Time { return now.Add(-max(0, now.Sub(time.UnixMilli(ms)))) }
 	begun := false
-	damaged, torn, err := s.scan(f, size, func(h *header, _ int64) {
+	isWaiting := func(h *header) bool {
+		return slices.ContainsFunc(waiting, func(b bounds) bool { return b.from <= h.seq && h.seq < b.to })
+	}
+	var newest header
+	damaged, err := s.scan(f, size, limit, func(h *header, _ int64) {
+		newest = *h
 		at := age(h.block.RowMs)
 		if !begun {
 			begun, s.firstAt, s.lastAt = true, at, at
@@ -158,7 +171,7 @@ func (l *Log) loadSegment(s *segment, waiting []bounds, now time.Time) error {
 		if at.After(s.lastAt) {
 			s.lastAt = at
 		}
-		if slices.ContainsFunc(waiting, func(b bounds) bool { return b.from <= h.seq && h.seq < b.to }) {
+		if isWaiting(h) {
 			s.blocks++
 			s.samples += h.block.Samples
 			s.pending += h.size()
@@ -166,19 +179,33 @@ func (l *Log) loadSegment(s *segment, waiting []bounds, now time.Time) error {
 	})
 	if err != nil {
 		l.failures++
-		l.log.Error("a segment of the queue cannot be read to its end", "segment", name, "error", err)
+		l.log.Error("a segment of the queue cannot be looked through", "segment", name, "error", err)
+		*s = segment{first: s.first, next: min(limit, s.first+unknownRecords), bytes: size, firstAt: s.firstAt, lastAt: s.lastAt, unknown: true}
+		return nil
 	}
 	if damaged > 0 {
-		l.countDamaged(uint64(damaged))
+		l.countDamaged(damaged)
 	}
-	if torn && err == nil {
-		l.log.Info("the end of a segment is cut: its last record was not whole", "segment", name, "bytes", size-s.bytes)
+	if begun && isTorn(f, &newest, s.bytes-newest.size(), size) {
+		s.bytes -= newest.size()
+		s.next = newest.seq
+		if isWaiting(&newest) {
+			s.blocks--
+			s.samples -= newest.block.Samples
+			s.pending -= newest.size()
+		}
+	}
+	if s.bytes+headerSize < size {
+		// What is torn, or of an earlier use, is not looked at again.
 		if err := f.Truncate(s.bytes); err != nil {
 			l.log.Warn("the end of a segment could not be cut", "segment", name, "error", err)
 		}
 	}
 	return nil
 }
+
+// unknownRecords is more than a segment can have.
+const unknownRecords = 1 << 32
 
 // adopt puts what was found on disk before what is in memory.
 func (l *Log) adopt(found segments, waiting []bounds, next uint64) {
@@ -220,8 +247,8 @@ func (l *Log) adopt(found segments, waiting []bounds, next uint64) {
 	l.segments = slices.DeleteFunc(found, func(s *segment) bool { return s == nil })
 	kept := int64(0)
 	for _, s := range slices.Backward(l.segments) {
-		if kept < retainBytes {
-			l.tail = append(l.tail, s.first)
+		if kept < l.cfg.retainBytes {
+			l.tail = append(l.tail, bounds{s.first, s.next})
 		}
 		kept += s.bytes
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -15,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // block makes a block that can be told by the first byte of its stream.
 func block(id byte, samples int) Block {
-	return Block{Stream: append([]byte{id}, make([]byte, 99)...), RawLen: 1000, Samples: samples}
+	return Block{Stream: append([]byte{id}, bytes.Repeat([]byte{0xab}, 99)...), RawLen: 1000, Samples: samples}
 }
 
 func ids(blocks []Block) string {

@@ -25,10 +25,15 @@ import (
 // All numbers are little endian. The header has a sum of its own, so that a
 // damaged stream can be stepped over and its samples be counted, and so that the
 // next record can be found behind a damaged header.
+//
+// Behind the last record stands a header with flagEnd and the number of the
+// record to come, which is written together with the record and is overwritten by
+// the next one. Without it the last record was not written to its end.
 const (
 	headerSize    = 64
 	recordVersion = 1
 	flagExtended  = 1
+	flagEnd       = 2
 
 	// maxStream bounds what is believed of a header, in bytes.
 	maxStream = 64 << 20
@@ -44,6 +49,7 @@ type header struct {
 	seq    uint64
 	length int
 	sum    uint32 // of the stream
+	end    bool   // it is no record's, but that of the end
 }
 
 // size is the length of the whole record.
@@ -53,11 +59,21 @@ func recordSize(b *Block) int64 { return headerSize + int64(len(b.Stream)) }
 
 // appendRecord appends b as a record.
 func appendRecord(dst []byte, seq uint64, b *Block) []byte {
-	start := len(dst)
 	flags := byte(0)
 	if b.Extended {
 		flags = flagExtended
 	}
+	return append(appendHeader(dst, flags, seq, b), b.Stream...)
+}
+
+// appendEnd appends what stands behind the last record; next is the number of
+// the record to come.
+func appendEnd(dst []byte, next uint64) []byte {
+	return appendHeader(dst, flagEnd, next, &Block{})
+}
+
+func appendHeader(dst []byte, flags byte, seq uint64, b *Block) []byte {
+	start := len(dst)
 	dst = append(append(dst, recordMagic...), flags, 0, 0, 0, 0)
 	le := binary.LittleEndian
 	dst = le.AppendUint32(dst, crc32.Checksum(b.Stream, castagnoli))
@@ -68,7 +84,7 @@ func appendRecord(dst []byte, seq uint64, b *Block) []byte {
 	dst = le.AppendUint32(dst, uint32(b.Samples))
 	dst = le.AppendUint32(dst, uint32(b.RawLen))
 	le.PutUint32(dst[start+4:], headerSum(dst[start:start+headerSize]))
-	return append(dst, b.Stream...)
+	return dst
 }
 
 func headerSum(h []byte) uint32 {
@@ -88,6 +104,7 @@ func parseHeader(b []byte) (h header, ok bool) {
 			MinMs: int64(le.Uint64(b[40:])), MaxMs: int64(le.Uint64(b[48:])),
 			Samples: int(le.Uint32(b[56:])), RawLen: int(le.Uint32(b[60:])),
 		},
+		end: b[3]&flagEnd != 0,
 		seq: le.Uint64(b[16:]), length: int(le.Uint32(b[12:])), sum: le.Uint32(b[8:]),
 	}
 	return h, h.length <= maxStream

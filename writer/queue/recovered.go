@@ -13,11 +13,11 @@ import "iter"
 // methods.
 func (l *Log) Recovered() iter.Seq[Block] {
 	l.mu.Lock()
-	first := l.tail
+	tail := l.tail
 	l.mu.Unlock()
 	return func(yield func(Block) bool) {
-		for _, seq := range first {
-			if !l.recover(seq, yield) {
+		for _, b := range tail {
+			if !l.recover(b, yield) {
 				return
 			}
 		}
@@ -25,8 +25,8 @@ func (l *Log) Recovered() iter.Seq[Block] {
 }
 
 // recover gives the records of one segment, and reports whether more are wanted.
-func (l *Log) recover(first uint64, yield func(Block) bool) bool {
-	name := segmentName(l.cfg.Dir, first)
+func (l *Log) recover(of bounds, yield func(Block) bool) bool {
+	name := segmentName(l.cfg.Dir, of.from)
 	size, err := l.cfg.files.Size(name)
 	if err != nil {
 		return true
@@ -38,8 +38,8 @@ func (l *Log) recover(first uint64, yield func(Block) bool) bool {
 	defer f.Close()
 	streams := window{file: f, size: readAhead}
 	more := true
-	s := segment{first: first}
-	_, _, _ = s.scan(f, size, func(h *header, at int64) { // what cannot be read is told by the reader
+	s := segment{first: of.from}
+	_, _ = s.scan(f, size, of.to, func(h *header, at int64) { // what cannot be read is told by the reader
 		if !more {
 			return
 		}

@@ -29,7 +29,9 @@ type segment struct {
 	pending         int64 // bytes
 	held            int   // blocks that a span holds
 
-	faults int // times that it could not be read
+	unknown bool // it could not be looked through at the start: what waits is counted as it is read
+	scanned bool // from before this start: damaged headers were counted then
+	faults  int  // times that it could not be read
 }
 
 const segmentSuffix = ".seg"
@@ -64,6 +66,10 @@ func (s *segment) done(b *Block) {
 
 // forget counts all of it as done.
 func (s *segment) forget() { s.blocks, s.samples, s.pending = 0, 0, 0 }
+
+// isDone reports whether nothing waits in it, as far as is known without knowing
+// what was read.
+func (s *segment) isDone() bool { return s.blocks == 0 && s.held == 0 && !s.unknown }
 
 // segments are those of a log, by rising numbers.
 type segments []*segment
@@ -134,38 +140,62 @@ func (w *window) resync(at, end int64, lowest, next uint64) (int64, error) {
 const scanWindow = 4 << 10
 
 // scan looks through a segment's file and tells each of every record, in order.
-// It returns how many places are damaged. A record that the end of the file cuts
-// off is torn: its append never came to an end. The segment ends before it.
-func (s *segment) scan(f file, size int64, each func(h *header, at int64)) (damaged int, torn bool, err error) {
+// It returns how many records are damaged, as far as that can be known. Records
+// from number limit on are not looked at: they are in the next segment, too.
+//
+// Where no end is marked the segment ends before what is no record: before one
+// that is cut off, because its append never came to an end, or before what the
+// file has of an earlier use, which lower numbers tell.
+func (s *segment) scan(f file, size int64, limit uint64, each func(h *header, at int64)) (damaged uint64, err error) {
 	w := window{file: f, size: scanWindow}
 	at, lost := int64(0), false
-	s.next = s.first
+	s.next, s.scanned = s.first, true
 	for at+headerSize <= size {
 		head, err := w.peek(at, headerSize, size)
 		if err != nil {
-			return damaged, torn, fmt.Errorf("read %d bytes at %d: %w", headerSize, at, err)
+			return damaged, fmt.Errorf("read %d bytes at %d: %w", headerSize, at, err)
 		}
 		h, ok := parseHeader(head)
-		switch {
-		case !ok || h.seq < s.next:
-			if !lost {
-				lost = true
-				damaged++
-			}
+		if !ok || h.seq < s.next {
+			lost = true
 			if at, err = w.resync(at+1, size, s.next, forever); err != nil {
-				return damaged, torn, fmt.Errorf("read on from %d: %w", at, err)
+				return damaged, fmt.Errorf("read on from %d: %w", at, err)
 			}
 			continue
-		case at+h.size() > size:
-			torn = true
-			return damaged, torn, nil
 		}
-		lost = false
+		if lost {
+			damaged += max(1, h.seq-s.next)
+		}
+		if lost = false; h.end || h.seq >= limit || at+h.size() > size {
+			s.next = min(h.seq, limit)
+			return damaged, nil
+		}
 		each(&h, at)
 		at += h.size()
 		s.next, s.bytes = h.seq+1, at
 	}
-	return damaged, at < size, nil
+	return damaged, nil
+}
+
+// isTorn reports whether a record, which is the last of its segment, was being
+// written when the process ended or the disk failed: it is not sound, and no end
+// is marked behind it. size is that of the file.
+func isTorn(f file, h *header, at, size int64) bool {
+	w := window{file: f, size: int(h.size()) + headerSize}
+	stream, err := w.peek(at+headerSize, h.length, size)
+	if err != nil || h.sound(stream) {
+		return false
+	}
+	end := at + h.size()
+	if end+headerSize > size {
+		return true
+	}
+	behind, err := w.peek(end, headerSize, size)
+	if err != nil {
+		return false
+	}
+	mark, ok := parseHeader(behind)
+	return !ok || !mark.end || mark.seq != h.seq+1
 }
 
 // gone reports whether an error says that a file is not there.

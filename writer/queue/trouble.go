@@ -22,10 +22,10 @@ const (
 	// retryEvery is the time until a failed disk is tried again.
 	retryEvery = 5 * time.Second
 
-	// Of what is acknowledged the newest retainBytes are kept, unless they are
-	// older than retainFor: a start learns from them what was alive at the end.
-	retainBytes = 8 << 20
-	retainFor   = 15 * time.Minute
+	// Of what is acknowledged the newest defaultRetainBytes are kept, unless they
+	// are older than retainFor: a start learns from them what was alive at the end.
+	defaultRetainBytes = 8 << 20
+	retainFor          = 15 * time.Minute
 )
 
 var errVanished = errors.New("the queue directory, or a file in it, has been removed")
@@ -155,6 +155,9 @@ func (l *Log) makeRoom(size int64) bool {
 		return false
 	}
 	for l.diskBytes+size > l.cfg.MaxBytes {
+		if l.removeSpare() {
+			continue
+		}
 		s := l.victim()
 		if s == nil && l.active != nil && l.segments[len(l.segments)-1].held == 0 {
 			l.seal()
@@ -176,7 +179,7 @@ func (l *Log) victim() *segment {
 		sealed = sealed[:len(sealed)-1]
 	}
 	for _, free := range []func(*segment) bool{
-		func(s *segment) bool { return s.blocks == 0 && s.held == 0 },
+		(*segment).isDone,
 		func(s *segment) bool { return s.held == 0 },
 	} {
 		if i := slices.IndexFunc(sealed, free); i >= 0 {
@@ -188,13 +191,33 @@ func (l *Log) victim() *segment {
 
 // removeAcknowledged removes segments of which nothing waits.
 func (l *Log) removeAcknowledged() (some bool) {
+	some = l.removeSpare()
 	for _, s := range slices.Clone(l.segments) {
-		if s.blocks == 0 && s.held == 0 && s.bytes > 0 {
+		if s.isDone() && s.bytes > 0 {
 			l.lose(s, ReasonFull)
 			some = true
 		}
 	}
 	return some
+}
+
+// removeSpare removes the spare file, if there is one.
+func (l *Log) removeSpare() bool {
+	s := l.spare
+	if s == nil {
+		return false
+	}
+	l.spare = nil
+	l.diskBytes -= s.bytes
+	l.remove(s)
+	return true
+}
+
+// remove removes a segment's file.
+func (l *Log) remove(s *segment) {
+	if err := l.cfg.files.Remove(segmentName(l.cfg.Dir, s.first)); err != nil && !gone(err) && l.failed == nil {
+		l.fail(fmt.Errorf("remove a segment: %w", err))
+	}
 }
 
 // memoryLimit is how many bytes the ring may hold of what is on disk too.
@@ -264,9 +287,7 @@ func (l *Log) lose(s *segment, reason string) {
 	l.samples -= s.samples
 	l.bytes -= int(s.pending)
 	s.forget()
-	if err := l.cfg.files.Remove(segmentName(l.cfg.Dir, s.first)); err != nil && !gone(err) && l.failed == nil {
-		l.fail(fmt.Errorf("remove a segment: %w", err))
-	}
+	l.remove(s)
 }
 
 // detach ends what entries in memory have to do with a segment: they are in
@@ -286,7 +307,7 @@ func (l *Log) detach(s *segment, keep bool) {
 			free(e)
 		}
 	}
-	for seq := max(s.first, l.ring.from); seq < s.next; seq++ {
+	for seq := max(s.first, l.ring.from); seq < min(s.next, l.ring.from+uint64(l.ring.len())); seq++ {
 		e, _ := l.ring.find(seq)
 		switch {
 		case e == nil || e.segment != s:
@@ -331,6 +352,7 @@ func (l *Log) expire(now time.Time) {
 
 // reclaim removes segments of which nothing waits, but for the newest.
 func (l *Log) reclaim(now time.Time) {
+	l.passed = false
 	newer := int64(0)
 	for i := len(l.segments) - 1; i >= 0; i-- {
 		if i >= len(l.segments) {
@@ -345,10 +367,27 @@ func (l *Log) reclaim(now time.Time) {
 			l.bytes -= int(s.pending)
 			s.forget()
 		}
-		kept := newer < retainBytes && now.Sub(s.lastAt) < retainFor && newer+s.bytes <= l.cfg.MaxBytes/2
+		s.unknown = s.unknown && !l.isPassed(s)
+		kept := newer < l.cfg.retainBytes && now.Sub(s.lastAt) < retainFor
 		newer += s.bytes
-		if s.blocks == 0 && s.held == 0 && !kept && !l.isActive(s) && l.failed == nil {
+		switch {
+		case !s.isDone() || kept || l.isActive(s) || l.failed != nil:
+		case l.spare == nil && s.bytes >= l.cfg.segmentBytes/2:
+			l.setAside(i)
+		default:
 			l.lose(s, ReasonFull)
+		}
+	}
+}
+
+// setAside makes the i-th segment, of which nothing waits, the spare one.
+func (l *Log) setAside(i int) {
+	l.spare = l.segments[i]
+	l.segments = slices.Delete(l.segments, i, i+1)
+	l.detach(l.spare, false)
+	for _, sp := range l.spans {
+		if sp.reading == l.spare {
+			sp.closeReader()
 		}
 	}
 }
@@ -381,11 +420,15 @@ func (l *Log) waiting() []bounds {
 // writeMark notes what is acknowledged. It is not synced: what the machine
 // loses of it is sent again.
 func (l *Log) writeMark() {
-	if l.mark == nil {
+	if l.mark == nil || !l.opened {
 		return
 	}
-	l.generation++
-	if err := writeMark(l.mark, l.generation, l.waiting()); err != nil && l.failed == nil {
+	// One that fails is written to the same slot again: the other one is sound.
+	err := writeMark(l.mark, l.generation+1, l.waiting())
+	switch {
+	case err == nil:
+		l.generation++
+	case l.failed == nil:
 		l.fail(fmt.Errorf("write the read mark: %w", err))
 	}
 }
