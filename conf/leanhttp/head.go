@@ -87,7 +87,7 @@ func parseHead(b []byte) (Head, kind, error) {
 			return head, k, err
 		}
 	}
-	if status == http.StatusNoContent || status == http.StatusNotModified {
+	if status < 200 || status == http.StatusNoContent || status == http.StatusNotModified {
 		k.framing, k.left = byLength, 0 // whatever its headers say
 	}
 	switch k.framing {
