@@ -213,6 +213,8 @@ func (l *Log) fetch(s *span) (ok bool, retry time.Duration) {
 			s.next = max(s.next, from.next)
 		case e.seq >= s.to:
 			s.next = s.to
+		case e.seq >= l.ring.from && e.seq < l.ring.end():
+			s.next = e.seq // what is before it is damaged
 		default:
 			s.next = e.seq + 1
 			l.hold(s, e)
@@ -307,7 +309,7 @@ func (l *Log) readFailed(s *span, from *segment, err error) time.Duration {
 	s.closeReader()
 	if gone(err) {
 		l.log.Error("a segment of the queue has vanished, and what waited in it", "error", err)
-		l.lose(from, ReasonDamaged)
+		l.giveUp(from)
 		return 0
 	}
 	if from.faults++; from.faults == 1 {
@@ -322,7 +324,7 @@ func (l *Log) readFailed(s *span, from *segment, err error) time.Duration {
 		s.reading, s.lost = from, true
 		s.at += scanWindow
 	default:
-		l.lose(from, ReasonDamaged)
+		l.giveUp(from)
 	}
 	return 0
 }

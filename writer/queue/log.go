@@ -95,8 +95,9 @@ type Log struct {
 	closed   bool
 	released bool
 
-	spare *segment // an acknowledged one, no longer in segments, whose file is used again
-	tail  []bounds // the segments that Recovered gives
+	spare    *segment // an acknowledged one, no longer in segments, whose file is used again
+	replaced segments // what waits in them is in memory, and goes to other segments
+	tail     []bounds // the segments that Recovered gives
 }
 
 // OpenLog opens the log in a directory, or makes it. onDrop may be nil. A disk

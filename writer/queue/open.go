@@ -49,8 +49,8 @@ func (l *Log) open() error {
 		l.spare = nil
 	}
 	for _, s := range slices.Clone(l.segments) {
-		if _, err := files.Size(segmentName(l.cfg.Dir, s.first)); gone(err) {
-			l.lose(s, ReasonDamaged)
+		if _, err := files.Size(segmentName(l.cfg.Dir, s.first)); gone(err) && slices.Contains(l.segments, s) {
+			l.giveUp(s)
 		}
 	}
 	return nil

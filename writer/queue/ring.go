@@ -38,6 +38,9 @@ func (r *ring) push(e *entry) {
 	r.bytes += e.weight()
 }
 
+// end is the number behind the newest entry.
+func (r *ring) end() uint64 { return r.from + uint64(r.len()) }
+
 // find is the entry of that number; in says whether the ring knows of it at all:
 // a nil entry that is in it is done.
 func (r *ring) find(seq uint64) (e *entry, in bool) {

@@ -93,6 +93,13 @@ func (l *Log) restore(now time.Time) error {
 			return err
 		}
 	}
+	for _, s := range l.replaced {
+		l.diskBytes -= s.bytes
+		if !slices.ContainsFunc(l.segments, func(t *segment) bool { return t.first == s.first }) {
+			l.remove(s) // else its file was written anew
+		}
+	}
+	l.replaced = nil
 	if err := writeMark(l.mark, l.generation+1, l.waiting()); err != nil {
 		l.seal()
 		return fmt.Errorf("write the read mark: %w", err)
@@ -264,22 +271,60 @@ func (l *Log) oldestInMemory() *entry {
 	return nil
 }
 
-// lose removes a segment and counts what waits in it. What the log has in memory
-// of it is kept, unless the reason is that the segment had to go.
+// lose removes a segment and counts what waits in it; nothing of it is in flight.
 func (l *Log) lose(s *segment, reason string) {
-	i := slices.Index(l.segments, s)
-	if l.active != nil && i == len(l.segments)-1 {
+	if l.isActive(s) {
 		l.active.Close()
 		l.active = nil
 	}
-	l.segments = slices.Delete(l.segments, i, i+1)
+	for seq := max(s.first, l.ring.from); seq < min(s.next, l.ring.end()); seq++ {
+		if e, _ := l.ring.find(seq); e != nil && e.segment == s {
+			l.ring.remove(seq) // counted with the segment
+		}
+	}
+	l.drop(s)
+	l.countLost(s, reason)
 	l.diskBytes -= s.bytes
-	l.detach(s, reason == ReasonDamaged)
+	l.remove(s)
+}
+
+// giveUp takes a segment that cannot be read, or is not there, for lost. What
+// the log has in memory of it goes to disk again, and so does what came later,
+// so that numbers rise from segment to segment.
+func (l *Log) giveUp(s *segment) {
+	l.seal()
+	later := slices.Clone(l.segments[slices.Index(l.segments, s)+1:])
+	l.drop(s)
+	kept := l.detach(s)
+	l.countLost(s, ReasonDamaged)
+	l.diskBytes -= s.bytes
+	l.remove(s)
+	if !kept {
+		return
+	}
+	for _, t := range later {
+		l.drop(t)
+		l.detach(t)
+		l.countLost(t, ReasonDamaged)
+		l.replaced = append(l.replaced, t)
+	}
+	if l.failed == nil {
+		l.fail(errVanished)
+	}
+}
+
+// drop takes a segment out of the log's.
+func (l *Log) drop(s *segment) {
+	l.segments = slices.DeleteFunc(l.segments, func(t *segment) bool { return t == s })
 	for _, sp := range l.spans {
 		if sp.reading == s {
 			sp.closeReader()
 		}
 	}
+}
+
+// countLost counts what waits in a segment as lost.
+func (l *Log) countLost(s *segment, reason string) {
 	if s.samples > 0 {
 		l.onDrop(s.samples, reason)
 	}
@@ -287,39 +332,32 @@ func (l *Log) lose(s *segment, reason string) {
 	l.samples -= s.samples
 	l.bytes -= int(s.pending)
 	s.forget()
-	l.remove(s)
 }
 
-// detach ends what entries in memory have to do with a segment: they are in
-// memory only from now on if they are to be kept, or gone.
-func (l *Log) detach(s *segment, keep bool) {
+// detach makes entries of a segment such that are in memory only. It reports
+// whether there are any that can be written again.
+func (l *Log) detach(s *segment) (some bool) {
 	free := func(e *entry) {
-		if e.segment == s {
-			s.done(&e.Block)
-			e.segment = nil
-			if e.held {
-				s.held--
-			}
+		s.done(&e.Block)
+		e.segment = nil
+		if e.held {
+			s.held--
+		}
+	}
+	for seq := max(s.first, l.ring.from); seq < min(s.next, l.ring.end()); seq++ {
+		if e, _ := l.ring.find(seq); e != nil && e.segment == s {
+			free(e)
+			some = true
 		}
 	}
 	for _, sp := range l.spans {
 		for _, e := range sp.held {
-			free(e)
-		}
-	}
-	for seq := max(s.first, l.ring.from); seq < min(s.next, l.ring.from+uint64(l.ring.len())); seq++ {
-		e, _ := l.ring.find(seq)
-		switch {
-		case e == nil || e.segment != s:
-		case keep:
-			free(e)
-			if l.failed == nil {
-				l.fail(errVanished)
+			if e.segment == s {
+				free(e)
 			}
-		default:
-			l.ring.remove(seq) // counted with the segment
 		}
 	}
+	return some
 }
 
 // expire gives up what has waited for too long, by whole segments. How long
@@ -360,12 +398,7 @@ func (l *Log) reclaim(now time.Time) {
 		}
 		s := l.segments[i]
 		if s.blocks > 0 && s.held == 0 && l.isPassed(s) {
-			// Its damaged records are all that is left of it.
-			l.onDrop(s.samples, ReasonDamaged)
-			l.blocks -= s.blocks
-			l.samples -= s.samples
-			l.bytes -= int(s.pending)
-			s.forget()
+			l.countLost(s, ReasonDamaged) // its damaged records are all that is left of it
 		}
 		s.unknown = s.unknown && !l.isPassed(s)
 		kept := newer < l.cfg.retainBytes && now.Sub(s.lastAt) < retainFor
@@ -383,13 +416,7 @@ func (l *Log) reclaim(now time.Time) {
 // setAside makes the i-th segment, of which nothing waits, the spare one.
 func (l *Log) setAside(i int) {
 	l.spare = l.segments[i]
-	l.segments = slices.Delete(l.segments, i, i+1)
-	l.detach(l.spare, false)
-	for _, sp := range l.spans {
-		if sp.reading == l.spare {
-			sp.closeReader()
-		}
-	}
+	l.drop(l.spare)
 }
 
 func (l *Log) isActive(s *segment) bool {
