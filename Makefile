@@ -45,6 +45,10 @@ e2e: build ## the built binary against VictoriaMetrics and Prometheus, which it 
 conformance: build ## every rule of scraping and remote write; RULES_AGENT=kind:path judges another agent
 	KINGLET_BIN=$(CURDIR)/bin/kinglet $(GO) test -tags e2e -count=1 -timeout 10m $(ARGS) ./e2e/rules
 
+.PHONY: faults
+faults: build ## kinglet killed, its disk filled, its endpoint away, and every sample counted; FAULTS_KILLS=1000 FAULTS_OUTAGE=60s
+	KINGLET_BIN=$(CURDIR)/bin/kinglet $(GO) test -tags e2e -count=1 -timeout 3h -v $(ARGS) ./e2e/faults
+
 .PHONY: e2e-cluster
 e2e-cluster: ## kinglet in a Kubernetes cluster of the real programs, where root may have one; docs/cluster-tests.md
 	k8s/cluster/e2e $(ARGS)
