@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -162,5 +163,52 @@ func TestPodsAsksTheConfiguredListener(t *testing.T) {
 		if got, err := listenerURL(listen); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %s, %v", listen, got, err)
 		}
+	}
+}
+
+// TestPodsOfTheNodeAreCollected runs the whole program: pods that ask are
+// scraped, one on the host's network among them; those that do not, and
+// finished ones, are not.
+func TestPodsOfTheNodeAreCollected(t *testing.T) {
+	page := node(t, func() string { return "b_total 1\n" })
+	port := page.URL[strings.LastIndex(page.URL, ":")+1:]
+	pod := func(name, phase, annotations, more string) string {
+		return fmt.Sprintf(`{"metadata":{"namespace":"shop","name":%q,"uid":%q,"annotations":{"kubernetes.io/config.source":"api"%s}},`+
+			`"spec":{"nodeName":"node-1"%s,"containers":[{"name":"c","ports":[{"containerPort":%s}]}]},`+
+			`"status":{"phase":%q,"podIP":"127.0.0.1","containerStatuses":[{"name":"c","state":{"running":{}}}]}}`,
+			name, name, annotations, more, port, phase)
+	}
+	const asks = `,"prometheus.io/scrape":"true"`
+	kubelet := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"items":[%s,%s,%s,%s]}`, pod("a", "Running", asks, ""), pod("c", "Running", "", ""), pod("d", "Succeeded", asks, ""),
+			pod("e", "Running", asks+`,"prometheus.io/path":"/other?x=y"`, `,"hostNetwork":true`))
+	}))
+	defer kubelet.Close()
+	remote, listen := newStore(t), freeAddress(t)
+	dir := tree(t, map[string]string{
+		"config.toml":          mainConfig(listen, remote.URL),
+		"input.pods/pods.toml": fmt.Sprintf("[[instances]]\nkubelet_url = %q\nnode_name = \"$HOSTNAME\"\n", kubelet.URL),
+	})
+	k := start(t, "-configs", dir)
+	for _, name := range []string{"a", "e"} {
+		eventually(t, "pod "+name+" is scraped", func() bool {
+			_, ok := remote.value(fmt.Sprintf(
+				`b_total{agent_hostname="node-1",container="c",instance="127.0.0.1:%s",job="kubernetes-pods",namespace="shop",node="node-1",pod=%q}`, port, name))
+			return ok
+		})
+	}
+	eventually(t, "kinglet is ready", func() bool { code, _ := fetch(t, "GET", "http://"+listen+"/-/ready"); return code == 200 })
+	code, out, errs := kingletPods(t, "-configs", dir, "-n", "shop")
+	var states []string
+	for line := range strings.Lines(out) {
+		if cells := strings.Fields(line); len(cells) > 4 && cells[0] == "shop" {
+			states = append(states, cells[1]+" "+cells[4])
+		}
+	}
+	if diff := cmp.Diff([]string{"a up", "c skipped", "d skipped", "e up"}, states); diff != "" || code != exitOK {
+		t.Errorf("code %d, %s (-want +got):\n%s", code, errs, diff)
+	}
+	if code := k.end(); code != exitOK {
+		t.Errorf("exit code %d: %s", code, k.stderr)
 	}
 }
