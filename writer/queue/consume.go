@@ -45,9 +45,11 @@ const (
 	// a backlog.
 	behindAfter = 30 * time.Second
 	// paceFactor: a backlog is sent so many times as fast as samples come in, at
-	// most, but paceRequests full requests a second in any case.
+	// most, but paceRequests full requests a second in any case. Requests follow
+	// each other after paceGap at the soonest, however small they are.
 	paceFactor   = 10
 	paceRequests = 10
+	paceGap      = 20 * time.Millisecond
 	// liveWindow is the time over which the rate of samples is reckoned.
 	liveWindow = time.Minute
 	// readRetry is the time until a file is read again that could not be.
@@ -403,7 +405,7 @@ func (l *Log) drained(s *span, samples int, age time.Duration, now time.Time) {
 	if l.backlog.Before(now) {
 		l.backlog = now
 	}
-	l.backlog = l.backlog.Add(time.Duration(float64(samples) / rate * float64(time.Second)))
+	l.backlog = l.backlog.Add(max(paceGap, time.Duration(float64(samples)/rate*float64(time.Second))))
 	if l.want.FreshShare > 0 && s.to == forever && len(l.spans) < maxSpans && l.samples > 2*l.want.MaxSamples {
 		s.to = l.nextSeq
 		l.spans = append(l.spans, newSpan(bounds{l.nextSeq, forever}))
