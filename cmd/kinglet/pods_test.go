@@ -198,7 +198,7 @@ func TestPodsOfTheNodeAreCollected(t *testing.T) {
 		})
 	}
 	eventually(t, "kinglet is ready", func() bool { code, _ := fetch(t, "GET", "http://"+listen+"/-/ready"); return code == 200 })
-	code, out, errs := kingletPods(t, "-configs", dir, "-n", "shop")
+	code, out, errs := kingletPods(t, "-url", "http://"+listen, "-n", "shop")
 	var states []string
 	for line := range strings.Lines(out) {
 		if cells := strings.Fields(line); len(cells) > 4 && cells[0] == "shop" {
