@@ -20,7 +20,7 @@ import (
 const (
 	retryMost     = 10 * time.Second
 	refusedAgain  = time.Minute
-	patience      = 3 // failures of a kubelet that never answered, before the API server is asked
+	silences      = 3 // failures of a kubelet that never answered, before the API server is asked
 	answerTimeout = 10 * time.Second
 )
 
@@ -131,7 +131,7 @@ func (f *finder) pollUntilRefused(ctx context.Context) (why error) {
 			return
 		}
 		failures++
-		if f.watch != nil && (isRefusal(err) || f.found().source == "" && failures >= patience) {
+		if f.watch != nil && (isRefusal(err) || f.found().source == "" && failures >= silences) {
 			why = err
 			cancel()
 		}
@@ -152,15 +152,29 @@ func (f *finder) standIn(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(f.again):
+		case <-time.After(f.patience()):
 		}
 		asked, cancel := context.WithTimeout(ctx, answerTimeout)
-		_, _, err := lister.Pods(asked)
+		pods, _, err := lister.Pods(asked)
 		cancel()
-		if err == nil {
+		if err == nil && (fromAPI(pods) || !fromAPI(f.found().pods)) { // else it has just started
 			return true
 		}
 	}
+}
+
+// fromAPI reports whether a pod of the API server is among them.
+func fromAPI(pods []*k8s.Pod) bool {
+	return slices.ContainsFunc(pods, func(p *k8s.Pod) bool { return p.FromAPI })
+}
+
+// patience is the wait before a kubelet that refused is asked again: not long
+// where the API server is of no help.
+func (f *finder) patience() time.Duration {
+	if f.found().err != nil {
+		return min(f.again, retryMost)
+	}
+	return f.again
 }
 
 // isRefusal reports whether a kubelet will say the same the next time.
