@@ -183,6 +183,26 @@ func TestAServerThatDoesNotReadIsLeft(t *testing.T) {
 	}
 }
 
+func TestAContextThatEndsBetweenExchangesEndsNone(t *testing.T) {
+	c := New(serve(t, func(int, int) string { return "HTTP/1.1 204 No Content\r\n\r\n" }), net.Dialer{})
+	defer c.CloseIdle()
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 3 {
+		if _, err := c.Do(ctx, time.Now().Add(time.Minute), getParts(), make([]byte, HeadLimit)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	for c.conn.disarm() { // until the end of the context has arrived
+	}
+	if _, _, err := get(t, c); err != nil {
+		t.Error(err)
+	}
+}
+
 // A server that always has more to say never lets a read wait.
 func TestAnEndlessAnswerMeetsItsDeadline(t *testing.T) {
 	address := listen(t, func(_ int, conn net.Conn, r *bufio.Reader) {

@@ -141,8 +141,8 @@ func (c *Client) answer(buffer []byte) (Head, error) {
 
 // connect dials if there is no connection of use, and begins the exchange.
 func (c *Client) connect(ctx context.Context, deadline time.Time) error {
-	if c.conn != nil && (time.Since(c.conn.idleSince) > idleLimit || !c.conn.quiet()) {
-		c.drop() // closed by the server, or it says what nobody asked
+	if c.conn != nil && (time.Since(c.conn.idleSince) > idleLimit || !c.conn.disarm() || !c.conn.quiet()) {
+		c.drop() // interrupted or closed since, or the server says what nobody asked
 	}
 	if c.conn == nil {
 		d := c.dialer
