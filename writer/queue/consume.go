@@ -386,6 +386,7 @@ func (l *Log) done(e *entry) {
 		}
 	}
 	l.ring.remove(e.seq)
+	e.letGo()
 }
 
 // drained notes that samples of s, of that age, were taken: it paces what is

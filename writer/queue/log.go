@@ -150,6 +150,7 @@ func (l *Log) Append(b Block) {
 		return
 	}
 	l.nextSeq++
+	e.lease()
 	l.ring.push(e)
 	l.count(&b)
 	l.ring.shed(l.memoryLimit())

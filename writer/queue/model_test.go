@@ -41,6 +41,7 @@ type model struct {
 	l    *Log
 	want Want
 
+	lender    Lender
 	appended  uint64          // blocks, numbered from 1
 	acked     map[uint64]bool // by the consumer
 	excused   map[uint64]bool // lost by a kill: they were in memory only
@@ -58,7 +59,7 @@ func newModel(t *testing.T) *model {
 	fs := &faulty{files: ram}
 	m := &model{
 		t: t, ram: ram, fs: fs, acked: map[uint64]bool{}, excused: map[uint64]bool{}, again: map[uint64]bool{}, unnoted: map[uint64]bool{},
-		cfg:  LogConfig{Dir: "queue", MaxBytes: 1 << 30, MemoryBytes: 1 << 20, segmentBytes: 700, retainBytes: 1000, tailBytes: 2000, files: fs},
+		cfg:  LogConfig{Dir: "queue", MaxBytes: 1 << 30, MemoryBytes: 1 << 20, segmentBytes: 1500, retainBytes: 2000, tailBytes: 3000, files: fs},
 		want: Want{MaxSamples: 5},
 	}
 	m.open()
@@ -112,9 +113,11 @@ func (m *model) run(ops []byte) {
 // append appends a block that tells its number.
 func (m *model) append(n int) {
 	m.appended++
-	stream := binary.LittleEndian.AppendUint64(nil, m.appended)
-	stream = append(stream, bytes.Repeat([]byte{0xab}, 20*n)...)
-	m.l.Append(Block{Stream: stream, Samples: 1, Target: uint64(n % 3), RowMs: time.Now().UnixMilli()})
+	lease := m.lender.Lend(500 + 20*n)
+	stream := binary.LittleEndian.AppendUint64(lease.Memory(), m.appended)
+	stream = append(stream, bytes.Repeat([]byte{byte(m.appended) | 1}, 450+20*n)...)
+	defer lease.Done()
+	m.l.Append(Block{Stream: stream, Lease: lease, Samples: 1, Target: uint64(n % 3), RowMs: time.Now().UnixMilli()})
 }
 
 // take takes a request and acknowledges it, or a part of it.
@@ -131,6 +134,11 @@ func (m *model) take(n int) bool {
 	span := m.l.flying
 	for _, b := range blocks {
 		id := binary.LittleEndian.Uint64(b.Stream)
+		for _, c := range b.Stream[8:] {
+			if c != byte(id)|1 {
+				m.t.Fatalf("the memory of block %d was used for another", id)
+			}
+		}
 		switch {
 		case id == 0 || id > m.appended:
 			m.t.Fatalf("block %d was never appended", id)

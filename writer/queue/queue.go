@@ -40,8 +40,11 @@ type Block struct {
 // Lends reports whether blocks whose memory is lent may be appended to q: that it
 // holds them for as long as they are its, and no longer.
 func Lends(q Queue) bool {
-	_, ok := q.(*Memory)
-	return ok
+	switch q.(type) {
+	case *Memory, *Log:
+		return true
+	}
+	return false
 }
 
 // ErrClosed is what Next returns when the queue is closed and empty.

@@ -7,6 +7,21 @@ type entry struct {
 	segment *segment // nil while it is in memory only
 	end     int64    // where its record ends in the segment
 	held    bool     // fetched by a span, and not acknowledged
+	leased  bool     // it is a holder of the block's lease
+}
+
+// lease keeps the block's memory for the entry.
+func (e *entry) lease() {
+	e.Lease.Hold()
+	e.leased = true
+}
+
+// letGo ends that: nobody reads the stream of the entry any more.
+func (e *entry) letGo() {
+	if e.leased {
+		e.leased = false
+		e.Lease.Done()
+	}
 }
 
 // onDisk reports whether the entry survives the process.
@@ -55,6 +70,9 @@ func (r *ring) remove(seq uint64) {
 	if e, in := r.find(seq); in && e != nil {
 		r.bytes -= e.weight()
 		r.entries[r.head+int(seq-r.from)] = nil
+		if !e.held {
+			e.letGo()
+		}
 		r.trim()
 	}
 }
@@ -77,6 +95,9 @@ func (r *ring) shed(limit int) {
 			}
 			r.bytes -= e.weight()
 			r.entries[r.head] = nil
+			if !e.held {
+				e.letGo()
+			}
 		}
 		r.head++
 		r.from++
