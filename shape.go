@@ -68,9 +68,8 @@ type Shape struct {
 	attached atomic.Value
 }
 
-// blockColumns bounds the work of reading a single column. Front-coded, so many
-// are some 40 KiB, about as far as snappy looks back.
-const blockColumns = 512
+// blockColumns bounds the work of reading a single column.
+const blockColumns = 128
 
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
@@ -90,6 +89,7 @@ type packer struct {
 	shape  *Shape
 	added  int
 	block  []byte // the label sets since the last full block
+	packed []byte // scratch
 	before []byte // the label set added last
 	place  map[*Meta]uint32
 }
@@ -120,9 +120,21 @@ func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
 		s.metaOf[p.added] = p.place[meta]
 	}
 	if p.added++; p.added%blockColumns == 0 || p.added == s.columns {
-		s.blocks = append(s.blocks, bytes.Clone(s2.EncodeSnappyBetter(nil, p.block)))
+		s.blocks = append(s.blocks, bytes.Clone(p.pack()))
 		p.block, p.before = p.block[:0], p.before[:0]
 	}
+}
+
+// pack compresses the block, with less care in a small shape, which is soon
+// merged into another.
+func (p *packer) pack() []byte {
+	if need := s2.MaxEncodedLen(len(p.block)); cap(p.packed) < need {
+		p.packed = make([]byte, need)
+	}
+	if p.shape.columns < blockColumns {
+		return s2.EncodeSnappy(p.packed[:cap(p.packed)], p.block)
+	}
+	return s2.EncodeSnappyBetter(p.packed[:cap(p.packed)], p.block)
 }
 
 // Len is the number of columns.
@@ -153,19 +165,35 @@ func (s *Shape) Meta(i int) *Meta {
 	return s.metas[s.metaOf[i]-1]
 }
 
+// Metas is what is known of the families of all columns, each once. It is read
+// only.
+func (s *Shape) Metas() []*Meta { return s.metas }
+
 // All goes through the columns in order, each with its label set as the
 // `labels` fields of a remote-write 1.0 TimeSeries. The bytes are valid until
 // the next column, and read only.
 func (s *Shape) All() iter.Seq2[int, []byte] {
+	return s.Where(func(int) bool { return true })
+}
+
+// Where is All for the columns that are wanted, without the work of the blocks in
+// which there are none.
+func (s *Shape) Where(wanted func(i int) bool) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		var raw, before, now []byte
 		for n, block := range s.blocks {
-			raw = unpack(raw, block)
-			before = before[:0]
+			i, end := n*blockColumns, min((n+1)*blockColumns, s.columns)
+			for i < end && !wanted(i) {
+				i++
+			}
+			if i == end {
+				continue
+			}
+			raw, before = unpack(raw, block), before[:0]
 			rest := raw
-			for i := n * blockColumns; len(rest) > 0; i++ {
+			for i := n * blockColumns; i < end; i++ {
 				now, rest = cutDifference(now[:0], before, rest)
-				if !yield(i, now) {
+				if wanted(i) && !yield(i, now) {
 					return
 				}
 				before, now = now, before

@@ -106,6 +106,7 @@ func (p *Pipeline) encode(next push) {
 	if p.encoders.metadata {
 		p.noteFamilies(next.rows)
 	}
+	p.plates.cutter.Rest()
 	rows := typedMarkers(next.rows)
 	for _, g := range p.encoders.groups {
 		g.encode(&p.plates, p.views(g, rows))

@@ -76,7 +76,7 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 // setIndex finds columns by the hash of their label set.
 func (w *walk) setIndex() *index {
 	if !w.sets.built() {
-		w.sets = newIndex(w.l.columns() + 16)
+		w.sets = newIndex(w.l.columns()+16, w.setOf)
 		for i, set := range w.l.sets {
 			w.sets.put(set, int32(i))
 		}

@@ -131,13 +131,9 @@ func (w *walk) shared(exposed *kinglet.Meta) *kinglet.Meta {
 // metas are those of the layout's shapes, by family.
 func (l *layout) metas() map[string]*kinglet.Meta {
 	all := map[string]*kinglet.Meta{}
-	var last *kinglet.Meta
 	for _, p := range l.parts {
-		for i := range p.len() {
-			if m := p.shape.Meta(i); m != nil && m != last {
-				all[m.Family] = m
-				last = m
-			}
+		for _, m := range p.shape.Metas() {
+			all[m.Family] = m
 		}
 	}
 	return all

@@ -1,26 +1,22 @@
 package scrape
 
-// index finds a number by a 64-bit hash. It is built only in a scrape whose
-// page differs from the last one, and let go of afterwards: open addressing
-// with linear probing, at most half full. The zero value is empty.
+// index finds a number by a 64-bit hash, which the numbered thing itself knows.
+// It is built only in a scrape whose page differs from the last one, and let go
+// of afterwards: open addressing with linear probing, at most half full.
 type index struct {
-	slots []slot
+	slots []int32 // number+1, so that a zero slot is free
 	used  int
+	hash  func(number int32) uint64
 }
 
-// slot holds number+1, so that a zero slot is free.
-type slot struct {
-	hash   uint64
-	number int32
-}
-
-// newIndex makes an index with room for n entries.
-func newIndex(n int) index {
+// newIndex makes an index with room for n entries. hash gives the hash of every
+// number that was put.
+func newIndex(n int, hash func(number int32) uint64) index {
 	size := 16
 	for size < 2*n {
 		size *= 2
 	}
-	return index{slots: make([]slot, size)}
+	return index{slots: make([]int32, size), hash: hash}
 }
 
 // built reports whether the index was made.
@@ -29,9 +25,9 @@ func (x *index) built() bool { return x.slots != nil }
 // find is the number that was put first under hash.
 func (x *index) find(hash uint64) (number int32, ok bool) {
 	mask := uint64(len(x.slots) - 1)
-	for i := hash & mask; x.slots[i].number != 0; i = (i + 1) & mask {
-		if x.slots[i].hash == hash {
-			return x.slots[i].number - 1, true
+	for i := hash & mask; x.slots[i] != 0; i = (i + 1) & mask {
+		if number := x.slots[i] - 1; x.hash(number) == hash {
+			return number, true
 		}
 	}
 	return 0, false
@@ -44,21 +40,21 @@ func (x *index) put(hash uint64, number int32) {
 	}
 	mask := uint64(len(x.slots) - 1)
 	i := hash & mask
-	for ; x.slots[i].number != 0; i = (i + 1) & mask {
-		if x.slots[i].hash == hash {
+	for ; x.slots[i] != 0; i = (i + 1) & mask {
+		if x.hash(x.slots[i]-1) == hash {
 			return
 		}
 	}
-	x.slots[i] = slot{hash, number + 1}
+	x.slots[i] = number + 1
 	x.used++
 }
 
 func (x *index) grow() {
 	old := x.slots
-	*x = newIndex(len(old))
-	for _, s := range old {
-		if s.number != 0 {
-			x.put(s.hash, s.number-1)
+	*x = newIndex(len(old), x.hash)
+	for _, number := range old {
+		if number != 0 {
+			x.put(x.hash(number-1), number-1)
 		}
 	}
 }

@@ -23,6 +23,8 @@ type reshape struct {
 func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	w, l := r.w, r.w.l
 	merged := r.toMerge()
+	r.sets, r.ended = make([]uint64, 0, len(w.values)), make([]bool, 0, len(w.values))
+	r.parts = make([]part, 0, len(l.parts)+1)
 	columns := w.freshColumns()
 	for n, p := range l.parts {
 		switch {

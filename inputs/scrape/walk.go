@@ -292,6 +292,14 @@ func (w *walk) sample(key []byte, value float64, timeMs int64, from source) (ref
 	return e.ref, nil
 }
 
+// lineHash is the hash of a line by its number in w.lines.
+func (w *walk) lineHash(number int32) uint64 {
+	if known := w.l.lines; int(number) < len(known) {
+		return known[number].hash
+	}
+	return w.next[int(number)-len(w.l.lines)].hash
+}
+
 // find looks for a line: a few lines ahead of the expected one, as when series
 // vanished, else anywhere. Pos is its place in the layout, -1 if it is only
 // known from this page.
@@ -309,7 +317,7 @@ func (w *walk) find(hash uint64, size int) (e line, pos int, ok bool) {
 		return line{}, -1, false
 	}
 	if !w.lines.built() {
-		w.lines = newIndex(len(known) + 16)
+		w.lines = newIndex(len(known)+16, w.lineHash)
 		for i, e := range known {
 			w.lines.put(e.hash, int32(i))
 		}

@@ -7,7 +7,6 @@ package remotewrite
 import (
 	"encoding/binary"
 	"math"
-	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -29,14 +28,18 @@ type Encoder struct {
 	// OnDrop is told of samples that the message cannot carry. It may be nil.
 	OnDrop func(samples int, reason string)
 
-	room sync.Pool // of *encodeRoom: few rows are encoded plainly once all shapes have their stencils
 	*encodeRoom
+	idle int // calls without rows since the last one with some
 	open   queue.Block // what raw holds, but for the stream
 	blocks []queue.Block
 
 	target uint64 // of the row that is being encoded
 	rowMs  int64
 }
+
+// idleCalls of Encode without a row let its memory go: once all shapes have their
+// stencils hardly any row is encoded plainly.
+const idleCalls = 64
 
 // encodeRoom is the memory that encoding takes.
 type encodeRoom struct{ raw, scratch, packed []byte }
@@ -59,12 +62,15 @@ func (e *Encoder) Encode(rows ...*kinglet.Row) []queue.Block {
 	clear(e.blocks)
 	e.blocks = e.blocks[:0]
 	if len(rows) == 0 {
+		if e.idle++; e.idle == idleCalls {
+			e.encodeRoom = nil
+		}
 		return nil
 	}
-	if e.encodeRoom, _ = e.room.Get().(*encodeRoom); e.encodeRoom == nil {
+	e.idle = 0
+	if e.encodeRoom == nil {
 		e.encodeRoom = new(encodeRoom)
 	}
-	defer e.room.Put(e.encodeRoom)
 	e.raw = e.raw[:0]
 	e.open = queue.Block{}
 	for _, row := range rows {
@@ -91,7 +97,8 @@ func (e *Encoder) row(row *kinglet.Row) {
 	if e.target, e.rowMs = row.Target, row.TimestampMs; e.open.Samples > 0 && (e.open.Target != e.target || e.open.RowMs != e.rowMs) {
 		e.cut()
 	}
-	for i, labels := range row.Shape.All() {
+	there := func(i int) bool { return !kinglet.IsAbsent(row.Values[i]) }
+	for i, labels := range row.Shape.Where(there) {
 		v := row.Values[i]
 		first := 0
 		for first < len(exemplars) && exemplars[first].Column < i {
@@ -103,9 +110,6 @@ func (e *Encoder) row(row *kinglet.Row) {
 		}
 		mine := exemplars[first:last]
 		exemplars = exemplars[last:]
-		if kinglet.IsAbsent(v) {
-			continue
-		}
 		p := point{labels: labels, atMs: row.TimestampMs, exemplars: mine}
 		if row.TimesMs != nil && row.TimesMs[i] != kinglet.NoTime {
 			p.atMs = row.TimesMs[i]

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -23,8 +22,8 @@ const (
 
 // Cutter cuts stencils. It belongs to one goroutine.
 type Cutter struct {
-	pool sync.Pool // of *room: cutting is rare once all shapes have their stencils
 	*room
+	idle int // calls of Rest since it was used
 
 	widening bool
 	// Thorough looks longer for matches: a few times the work, for smaller
@@ -43,12 +42,23 @@ type room struct {
 	stamps  []stamp
 }
 
-// borrow provides c.room until leave is called.
-func (c *Cutter) borrow() (leave func()) {
-	if c.room, _ = c.pool.Get().(*room); c.room == nil {
+// restsBeforeLetGo calls of Rest let go of the memory.
+const restsBeforeLetGo = 64
+
+// Rest is told, now and then, that time goes by. A cutter that was not used for a
+// while lets go of its memory: cutting is rare once all shapes have their stencils.
+func (c *Cutter) Rest() {
+	if c.idle++; c.idle == restsBeforeLetGo {
+		c.room = nil
+	}
+}
+
+// begin provides c.room.
+func (c *Cutter) begin() {
+	c.idle = 0
+	if c.room == nil {
 		c.room = new(room)
 	}
-	return func() { c.pool.Put(c.room) }
 }
 
 // Cut makes the stencil of row's shape with row's values in it. Columns for
@@ -58,7 +68,7 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 	if !Fits(row) || row.Shape.Len() != len(row.Values) {
 		return nil, errors.New("cut a stencil: the row does not fit one")
 	}
-	defer c.borrow()()
+	c.begin()
 	c.layOut(row)
 	return c.cut(row, moving, nil, nil)
 }
@@ -68,7 +78,7 @@ func (c *Cutter) Cut(row *kinglet.Row, moving func(column int) bool) (*Stencil, 
 // for no new matches: copies that a new hole forbids become literals, which
 // costs less than encoding the row plainly.
 func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
-	defer c.borrow()()
+	c.begin()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
@@ -84,7 +94,7 @@ func (c *Cutter) Widen(s *Stencil, row *kinglet.Row) (*Stencil, error) {
 
 // Recut is Widen with all matches looked for anew.
 func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
-	defer c.borrow()()
+	c.begin()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}
@@ -93,7 +103,7 @@ func (c *Cutter) Recut(s *Stencil, row *kinglet.Row) (*Stencil, error) {
 
 // Rebake is Recut with holes only for what moved in the window that ends here.
 func (c *Cutter) Rebake(s *Stencil, row *kinglet.Row) (*Stencil, error) {
-	defer c.borrow()()
+	c.begin()
 	if err := c.reload(s, row); err != nil {
 		return nil, err
 	}

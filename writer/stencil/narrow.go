@@ -17,7 +17,7 @@ func (c *Cutter) Narrow(s *Stencil, row *kinglet.Row) error {
 	if len(row.Values) != s.columns || s.sizes == nil {
 		return errors.New("narrow a stencil: the row does not fit it")
 	}
-	defer c.borrow()()
+	c.begin()
 	n := &narrower{room: c.room, s: s, rawLen: s.rawLen, gaps: c.gaps[:0], lost: c.lost[:0], holed: -1, stamps: c.stamps[:0]}
 	defer func() { c.gaps, c.lost, c.literal, c.stamps = n.gaps, n.lost, n.literal, n.stamps }()
 	n.literal = c.literal[:0]
@@ -46,6 +46,7 @@ type narrower struct {
 	holed            int // the column whose holes are noted, as they were:
 	hole             hole
 	time             int
+	passed           int // stamps before the last literal of a series that stays
 	copyFrom, copied int // offset and length of the copy
 }
 
@@ -96,12 +97,21 @@ func (n *narrower) walk() error {
 	start := len(n.stream)
 	raw, column, end, stays := 0, -1, 0, false // the column's series ends there
 	at := s.start
+	ahead := 0 // the gap in front
 	for stop := len(s.stream) - slack; at < stop; {
 		length, offset, size := element(s.stream[at:stop])
 		if size == 0 || at+size > stop || offset > raw || raw+length > s.rawLen {
 			return errElements
 		}
 		at += size
+		for ahead < len(n.gaps) && n.gaps[ahead].to <= raw {
+			ahead++
+		}
+		if offset != 0 && (ahead == 0 || raw-offset >= n.gaps[ahead-1].to) && (ahead == len(n.gaps) || raw+length <= n.gaps[ahead].from) {
+			n.copyBack(offset, length) // as nearly all: no gap between here and there
+			raw += length
+			continue
+		}
 		for literal := at - length; length > 0; {
 			for raw >= end {
 				column++
@@ -239,8 +249,18 @@ func (n *narrower) moveHoles(p piece, to int) {
 // moveStamps notes the bytes of the row's timestamp in a piece written at to.
 func (n *narrower) moveStamps(p piece, to int) {
 	stamps := n.s.stamps
-	i := sort.Search(len(stamps), func(i int) bool { return int(stamps[i].at) >= p.at })
-	for ; i < len(stamps) && int(stamps[i].at) < p.at+p.n; i++ {
-		n.stamps = append(n.stamps, stamp{at: uint32(int(stamps[i].at) - p.at + to), byte: stamps[i].byte})
+	if p.column >= 0 { // such pieces come in order
+		for n.passed < len(stamps) && int(stamps[n.passed].at) < p.at {
+			n.passed++
+		}
+		stamps = stamps[n.passed:]
+	} else {
+		stamps = stamps[sort.Search(len(stamps), func(i int) bool { return int(stamps[i].at) >= p.at }):]
+	}
+	for _, s := range stamps {
+		if int(s.at) >= p.at+p.n {
+			break
+		}
+		n.stamps = append(n.stamps, stamp{at: uint32(int(s.at) - p.at + to), byte: s.byte})
 	}
 }
