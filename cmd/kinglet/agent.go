@@ -127,6 +127,8 @@ func (a *agent) run(ctx context.Context) error {
 		serving.Go(func() { statusErr = status.Run(served) })
 	}
 
+	serving.Go(func() { letGoOfText(served, a.log) })
+
 	endBeats := a.beat(ctx)
 	err := a.apply(ctx, a.config)
 	if err == nil {
