@@ -182,11 +182,11 @@ func (s *Shape) Where(wanted func(i int) bool) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		var raw, before, now []byte
 		for n, block := range s.blocks {
-			i, end := n*blockColumns, min((n+1)*blockColumns, s.columns)
-			for i < end && !wanted(i) {
-				i++
+			end := min((n+1)*blockColumns, s.columns)
+			for end > n*blockColumns && !wanted(end-1) {
+				end--
 			}
-			if i == end {
+			if end == n*blockColumns {
 				continue
 			}
 			raw, before = unpack(raw, block), before[:0]

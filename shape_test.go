@@ -62,6 +62,36 @@ func TestShapeGivesBackItsSeries(t *testing.T) {
 	}
 }
 
+func TestWhereGivesTheColumnsThatAreWanted(t *testing.T) {
+	series := someSeries(3*blockColumns + 5)
+	s := NewShape(series)
+	for name, wanted := range map[string]func(int) bool{
+		"none":       func(int) bool { return false },
+		"all":        func(int) bool { return true },
+		"one":        func(i int) bool { return i == blockColumns+7 },
+		"block ends": func(i int) bool { return i%blockColumns == 0 || (i+1)%blockColumns == 0 },
+		"the last":   func(i int) bool { return i == len(series)-1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got, want []int
+			for i, encoded := range s.Where(wanted) {
+				got = append(got, i)
+				if d := cmp.Diff(series[i].Labels, AppendDecodedLabels(nil, encoded)); d != "" {
+					t.Errorf("column %d:\n%s", i, d)
+				}
+			}
+			for i := range series {
+				if wanted(i) {
+					want = append(want, i)
+				}
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 func TestEncodedLabelsAreThoseOfRemoteWrite(t *testing.T) {
 	series := someSeries(50)
 	for i, encoded := range NewShape(series).All() {
