@@ -29,7 +29,7 @@ type Encoder struct {
 	OnDrop func(samples int, reason string)
 
 	*encodeRoom
-	idle int // calls without rows since the last one with some
+	idle   int         // calls without rows since the last one with some
 	open   queue.Block // what raw holds, but for the stream
 	blocks []queue.Block
 
