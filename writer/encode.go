@@ -202,13 +202,13 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 }
 
 func deliver(blocks []queue.Block, to []*endpoint) {
-	for _, b := range blocks {
-		for _, e := range to {
-			if !queue.Lends(e.queue) {
-				b.Lease.Hold() // for good: such a queue keeps it for as long as it likes
+	for _, e := range to {
+		if !queue.Lends(e.queue) {
+			for i := range blocks {
+				blocks[i].Lease.Hold() // for good: such a queue keeps it for as long as it likes
 			}
-			e.queue.Append(b)
 		}
+		e.queue.Append(blocks...)
 	}
 }
 

@@ -99,6 +99,9 @@ func (l *Log) take(want Want) (wait time.Duration, ready bool, err error) {
 		if l.closed && wait == nothing {
 			return 0, false, ErrClosed
 		}
+		if l.noteMark(now); !ready && l.markDue {
+			wait = min(wait, markEvery) // there is a pause
+		}
 		return wait, ready, nil
 	}
 }
@@ -108,7 +111,7 @@ const nothing = time.Hour
 
 // choose puts the request that is due into l.out, or tells how long to wait.
 func (l *Log) choose(now time.Time) (wait time.Duration, ready bool) {
-	wait = nothing
+	wait, l.patience = nothing, 0
 	for _, s := range l.turns() {
 		n, untilDue := l.offer(s, now)
 		if n > 0 && untilDue <= 0 {
@@ -171,6 +174,9 @@ func (l *Log) offer(s *span, now time.Time) (n int, wait time.Duration) {
 	}
 	full := more || l.request.full() || l.closed
 	last := s.to == forever
+	if len(l.spans) == 1 && !full && !l.want.OneRowPerTarget {
+		l.patience = l.want.MaxSamples - l.request.samples
+	}
 	if last && !full {
 		// A clock that is set back must not make a block wait for longer.
 		wait = min(l.want.Linger, l.want.Linger-now.Sub(s.held[0].Queued))
@@ -372,7 +378,10 @@ func (l *Log) Ack(n int) {
 		s.from = s.next
 	}
 	l.drained(s, samples, age, now)
-	l.writeMark()
+	l.markDue = true
+	if now.Sub(l.markedAt) >= time.Second {
+		l.writeMark() // requests follow each other without a pause
+	}
 	l.reclaim(now)
 }
 

@@ -72,9 +72,12 @@ type Log struct {
 	lock     file
 	mark     file
 	scratch  []byte
+	group    []*entry // scratch of append
 	unsynced bool
 
 	generation uint64 // of the mark
+	markDue    bool   // something was acknowledged since it was written
+	markedAt   time.Time
 	nextSeq    uint64
 	ring       ring
 	spans      []*span // what waits, oldest first; the last one has no end
@@ -88,6 +91,7 @@ type Log struct {
 	drain
 
 	want     Want
+	patience int   // samples that may be appended before Next has to look again
 	flying   *span // that blocks are in flight of
 	inFlight int
 	request  request // scratch of take
@@ -132,30 +136,64 @@ func OpenLog(cfg LogConfig, onDrop OnDrop, log *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-// Append implements Queue. It writes b to disk.
-func (l *Log) Append(b Block) {
+// Append implements Queue. It writes blocks to disk, several small ones at once.
+func (l *Log) Append(blocks ...Block) {
 	now := time.Now()
-	if b.Queued.IsZero() {
-		b.Queued = now
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return
 	}
 	l.retry(now)
-	e := &entry{Block: b, seq: l.nextSeq}
-	if !l.store(e, now) {
-		l.onDrop(b.Samples, ReasonFull)
-		return
+	for len(blocks) > 0 {
+		n, size := 1, recordSize(&blocks[0])
+		for n < len(blocks) && size+recordSize(&blocks[n]) <= maxWrite {
+			size += recordSize(&blocks[n])
+			n++
+		}
+		if n == 1 || l.failed != nil || !l.append(blocks[:n], size, now) {
+			for i := range n {
+				l.append(blocks[i:i+1], recordSize(&blocks[i]), now)
+			}
+		}
+		blocks = blocks[n:]
 	}
-	l.nextSeq++
-	e.lease()
-	l.ring.push(e)
-	l.count(&b)
 	l.ring.shed(l.memoryLimit())
-	l.noteLive(b.Samples, now)
-	l.signal()
+	if l.patience <= 0 {
+		l.signal()
+	}
+}
+
+// maxWrite bounds what is written at once, unless a single block is larger.
+const maxWrite = 64 << 10
+
+// append takes blocks whose records have that size together, all or none. A
+// single one that cannot be taken is counted as lost.
+func (l *Log) append(blocks []Block, size int64, now time.Time) bool {
+	l.group = l.group[:0]
+	for i := range blocks {
+		e := &entry{Block: blocks[i], seq: l.nextSeq + uint64(i)}
+		if e.Queued.IsZero() {
+			e.Queued = now
+		}
+		l.group = append(l.group, e)
+	}
+	defer clear(l.group)
+	if !l.store(l.group, size, now) {
+		if len(blocks) == 1 {
+			l.onDrop(blocks[0].Samples, ReasonFull)
+		}
+		return false
+	}
+	for _, e := range l.group {
+		l.nextSeq++
+		e.lease()
+		l.ring.push(e)
+		l.count(&e.Block)
+		l.noteLive(e.Samples, now)
+		l.patience -= e.Samples
+	}
+	return true
 }
 
 func (l *Log) count(b *Block) {
@@ -170,15 +208,19 @@ func (l *Log) discount(b *Block) {
 	l.bytes -= int(recordSize(b))
 }
 
-// write appends an entry to the log's last segment, or to a new one.
-func (l *Log) write(e *entry, now time.Time) error {
-	size := recordSize(&e.Block)
-	if err := l.roll(e.seq, size, now); err != nil {
+// write appends entries to the log's last segment, or to a new one, all or none.
+// Their records have that size together.
+func (l *Log) write(entries []*entry, size int64, now time.Time) error {
+	first, last := entries[0], entries[len(entries)-1]
+	if err := l.roll(first.seq, size, now); err != nil {
 		return err
 	}
 	s := l.segments[len(l.segments)-1]
-	l.scratch = appendRecord(l.scratch[:0], e.seq, &e.Block)
-	l.scratch = appendEnd(l.scratch, e.seq+1) // for now
+	l.scratch = l.scratch[:0]
+	for _, e := range entries {
+		l.scratch = appendRecord(l.scratch, e.seq, &e.Block)
+	}
+	l.scratch = appendEnd(l.scratch, last.seq+1) // for now
 	_, err := l.active.WriteAt(l.scratch, s.bytes)
 	if cap(l.scratch) > 1<<20 {
 		l.scratch = nil
@@ -192,13 +234,15 @@ func (l *Log) write(e *entry, now time.Time) error {
 		}
 	}
 	l.unsynced = true
-	s.bytes += size
-	s.next, s.lastAt = e.seq+1, now
-	s.add(&e.Block)
 	l.diskBytes += size
-	e.segment, e.end = s, s.bytes
-	if e.held {
-		s.held++
+	s.next, s.lastAt = last.seq+1, now
+	for _, e := range entries {
+		s.bytes += recordSize(&e.Block)
+		s.add(&e.Block)
+		e.segment, e.end = s, s.bytes
+		if e.held {
+			s.held++
+		}
 	}
 	return nil
 }
@@ -383,6 +427,7 @@ func (l *Log) tend(now time.Time) {
 	if l.released {
 		return
 	}
+	l.noteMark(now)
 	l.retry(now)
 	l.check(now)
 	l.expire(now)

@@ -40,15 +40,22 @@ func NewMemory(limitBytes int, onDrop OnDrop) *Memory {
 }
 
 // Append implements Queue.
-func (m *Memory) Append(b Block) {
-	if b.Queued.IsZero() {
-		b.Queued = time.Now()
-	}
+func (m *Memory) Append(blocks ...Block) {
+	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return
 	}
+	for _, b := range blocks {
+		if b.Queued.IsZero() {
+			b.Queued = now
+		}
+		m.append(b)
+	}
+}
+
+func (m *Memory) append(b Block) {
 	if !m.makeRoom(weight(b)) {
 		m.onDrop(b.Samples, ReasonFull)
 		return

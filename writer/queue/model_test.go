@@ -155,7 +155,7 @@ func (m *model) take(n int) bool {
 	}
 	m.l.Ack(len(blocks))
 	switch {
-	case m.l.failed != nil:
+	case m.l.failed != nil || m.l.markDue:
 		for _, b := range blocks {
 			m.unnoted[binary.LittleEndian.Uint64(b.Stream)] = true
 		}

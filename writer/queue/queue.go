@@ -67,10 +67,11 @@ type Want struct {
 
 // Queue is a queue with any number of producers and one consumer.
 type Queue interface {
-	// Append takes b. It never blocks: where there is no room the oldest blocks
-	// that are not in flight go, or b itself if that is not enough, and are
-	// counted. After Close it does nothing.
-	Append(b Block)
+	// Append takes blocks, best all of a scrape at once; the slice stays the
+	// caller's. It waits for nobody: where there is no room for a block the oldest
+	// that are not in flight go, or the block itself if that is not enough, and
+	// are counted. After Close it does nothing.
+	Append(blocks ...Block)
 	// Next returns the oldest blocks that make a request as wanted, one at
 	// least, without removing them: they are in flight until Ack, or until Next
 	// is called again, which begins with the same blocks. It blocks until the

@@ -39,6 +39,7 @@ func TestTheLastRowsAreKnownAtTheNextStart(t *testing.T) {
 		if d := l.Disk(); d.Bytes > defaultRetainBytes+3*defaultSegmentBytes || d.Bytes < defaultRetainBytes-defaultSegmentBytes {
 			t.Errorf("%d bytes of what is acknowledged are kept", d.Bytes)
 		}
+		l.tend(time.Now())
 		fs.crash()
 		again := openTestLog(t, cfg, nil)
 		got := recoveredRows(again, start)

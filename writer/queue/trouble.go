@@ -84,11 +84,12 @@ func (l *Log) restore(now time.Time) error {
 		if e.onDisk() {
 			continue
 		}
-		if !l.makeRoom(recordSize(&e.Block)) {
+		size := recordSize(&e.Block)
+		if !l.makeRoom(size) {
 			l.seal()
 			return errors.New("queue_max_bytes has no room for what waits in memory")
 		}
-		if err := l.write(e, now); err != nil {
+		if err := l.write([]*entry{e}, size, now); err != nil {
 			l.seal()
 			return err
 		}
@@ -125,34 +126,38 @@ func (l *Log) check(now time.Time) {
 	}
 }
 
-// store puts an entry on disk, or in memory while the disk fails. It reports
-// false if there is no room.
-func (l *Log) store(e *entry, now time.Time) bool {
+// store puts entries on disk, or a single one in memory while the disk fails. It
+// reports false if there is no room, or if several have to be tried one by one.
+func (l *Log) store(entries []*entry, size int64, now time.Time) bool {
 	if l.failed == nil {
-		if !l.makeRoom(recordSize(&e.Block)) {
+		if !l.makeRoom(size) {
 			return false
 		}
-		err := l.write(e, now)
+		err := l.write(entries, size, now)
 		if errors.Is(err, syscall.ENOSPC) && l.removeAcknowledged() {
-			err = l.write(e, now)
+			err = l.write(entries, size, now)
 		}
 		if err == nil {
 			return true
 		}
 		l.fail(err)
 	}
-	if l.ring.bytes+e.weight() > l.cfg.MemoryBytes && errors.Is(l.failed, syscall.ENOSPC) {
+	if len(entries) > 1 {
+		return false
+	}
+	weight := entries[0].weight()
+	if l.ring.bytes+weight > l.cfg.MemoryBytes && errors.Is(l.failed, syscall.ENOSPC) {
 		// The oldest goes, and that is on disk.
 		if s := l.victim(); s != nil {
 			l.lose(s, ReasonFull)
 			l.retryAt = now
 			l.retry(now)
-			if l.failed == nil && l.makeRoom(recordSize(&e.Block)) && l.write(e, now) == nil {
+			if l.failed == nil && l.makeRoom(size) && l.write(entries, size, now) == nil {
 				return true
 			}
 		}
 	}
-	return l.makeMemory(e.weight())
+	return l.makeMemory(weight)
 }
 
 // makeRoom removes the oldest segments until size more bytes may be written. It
@@ -444,12 +449,25 @@ func (l *Log) waiting() []bounds {
 	return all
 }
 
+// noteMark writes the mark if that was not done for a while. What it does not
+// know of after a kill is sent again: a write for each request would cost more
+// than all else that the log does.
+func (l *Log) noteMark(now time.Time) {
+	if l.markDue && now.Sub(l.markedAt) >= markEvery {
+		l.writeMark()
+	}
+}
+
+// markEvery is the least time between two writes of the mark.
+const markEvery = 200 * time.Millisecond
+
 // writeMark notes what is acknowledged. It is not synced: what the machine
 // loses of it is sent again.
 func (l *Log) writeMark() {
 	if l.mark == nil || !l.opened {
 		return
 	}
+	l.markDue, l.markedAt = false, time.Now()
 	// One that fails is written to the same slot again: the other one is sound.
 	err := writeMark(l.mark, l.generation+1, l.waiting())
 	switch {
