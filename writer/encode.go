@@ -95,12 +95,9 @@ func attachedTo(shape *kinglet.Shape) *attached {
 // encode turns a push into blocks and hands them to the queues, which never
 // block.
 func (p *Pipeline) encode(next push) {
-	p.mu.Lock()
-	endpoints := p.endpoints
-	p.mu.Unlock()
-	p.encoders.regroup(endpoints, p.cfg.Batch)
+	p.regroup()
 	start := time.Now()
-	if len(endpoints) == 0 {
+	if len(p.encoders.groups) == 0 {
 		p.noWriters(next.samples)
 	}
 	if p.encoders.metadata {
@@ -109,12 +106,21 @@ func (p *Pipeline) encode(next push) {
 	p.plates.cutter.Rest()
 	rows := typedMarkers(next.rows)
 	for _, g := range p.encoders.groups {
-		g.encode(&p.plates, p.views(g, rows))
+		views := p.views(g, rows)
+		g.encode(&p.plates, views)
+		p.revivals.meet(g, next.rows[0], views)
 	}
 	p.metrics.encoded.Add(float64(next.samples))
 	p.metrics.encodeTime.Add(time.Since(start).Seconds())
 	p.buffered.Add(int64(-next.samples))
 	p.room.Release(next.room)
+}
+
+// regroup follows a change of the endpoints, if there was one.
+func (p *Pipeline) regroup() {
+	endpoints := p.current()
+	p.encoders.regroup(endpoints, p.cfg.Batch)
+	p.revivals.follow(endpoints)
 }
 
 // noWriters loses samples for want of endpoints, which is legal.

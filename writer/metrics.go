@@ -24,6 +24,8 @@ type metrics struct {
 	rewritten   prometheus.Counter
 	filled      prometheus.Counter
 	cuts        *prometheus.CounterVec
+
+	recovered, recoveredEnds *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -48,12 +50,15 @@ func newMetrics() *metrics {
 			Name: "kinglet_writer_stencil_cuts_total",
 			Help: "Stencils cut: for a new shape, because still values moved, or with care for one that has settled.",
 		}, []string{"why"}),
+		recovered:     vector("recovered_series_total", "Series of which the queue told at the start that they were alive when kinglet ended."),
+		recoveredEnds: vector("recovered_ends_total", "Stale markers for those of them that did not come back."),
 	}
 }
 
 func (m *metrics) register(reg prometheus.Registerer, p *Pipeline) error {
 	for _, c := range []prometheus.Collector{
-		m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime, m.encoded, m.encodeTime, m.rewritten, m.filled, m.cuts, newGauges(p),
+		m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime, m.encoded, m.encodeTime, m.rewritten, m.filled, m.cuts, m.recovered, m.recoveredEnds,
+		newGauges(p),
 	} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("register the writer's metrics: %w", err)
@@ -64,7 +69,7 @@ func (m *metrics) register(reg prometheus.Registerer, p *Pipeline) error {
 
 // forget removes what was counted for an endpoint that is gone.
 func (m *metrics) forget(name string) {
-	for _, v := range []*prometheus.CounterVec{m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime} {
+	for _, v := range []*prometheus.CounterVec{m.sent, m.sentBytes, m.dropped, m.retries, m.requests, m.requestTime, m.recovered, m.recoveredEnds} {
 		v.DeletePartialMatch(prometheus.Labels{"writer": name})
 	}
 }
@@ -100,6 +105,8 @@ var reasons = []string{
 func newEndpointMetrics(all *metrics, name string) endpointMetrics {
 	all.sent.WithLabelValues(name)
 	all.sentBytes.WithLabelValues(name)
+	all.recovered.WithLabelValues(name)
+	all.recoveredEnds.WithLabelValues(name)
 	for _, reason := range reasons {
 		all.dropped.WithLabelValues(name, reason)
 	}

@@ -43,8 +43,9 @@ type Pipeline struct {
 	ended     bool
 
 	families families
-	encoders encoders // the encoding goroutine's, as is plates
+	encoders encoders // the encoding goroutine's, as are plates and revivals
 	plates   plates
+	revivals revivals
 }
 
 // push is the rows of one Push.
@@ -82,7 +83,7 @@ func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) 
 	cfg = cfg.effective()
 	m := newMetrics()
 	return &Pipeline{
-		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log},
+		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log}, revivals: revivals{metrics: m},
 		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
 		retiring: map[string]*endpoint{},
 	}, nil
@@ -130,6 +131,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	// Senders outlive ctx by the drain, which ends by its own deadline.
 	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
+	p.revivals.follow(p.current())
 	p.mu.Lock()
 	p.running = sending
 	for _, e := range p.endpoints {
@@ -142,6 +144,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case next := <-p.pushes:
 			p.encode(next)
+		case <-p.revivals.due():
+			p.regroup()
+			p.revivals.giveUp(p.encoders.groups)
 		}
 	}
 	p.drain(stopSending)
@@ -182,14 +187,19 @@ func (p *Pipeline) drain(stopSending context.CancelFunc) {
 // Endpoints tells how each endpoint is doing, in the order of the
 // configuration.
 func (p *Pipeline) Endpoints() []Status {
-	p.mu.Lock()
-	endpoints := p.endpoints
-	p.mu.Unlock()
+	endpoints := p.current()
 	all := make([]Status, len(endpoints))
 	for i, e := range endpoints {
 		all[i] = e.status()
 	}
 	return all
+}
+
+// current is the endpoints as they are now.
+func (p *Pipeline) current() []*endpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endpoints
 }
 
 // Update changes the endpoints. One whose name and settings are as before goes
