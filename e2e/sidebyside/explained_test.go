@@ -85,12 +85,6 @@ func explanations() []explanation {
 			},
 		},
 		{
-			why: "the stale marker of a float histogram is an integer histogram without a bucket, which ends it as well (RW-53)",
-			covers: func(d difference) bool {
-				return d.Want == staleText+" float histogram" && d.Got == staleText+" histogram"
-			},
-		},
-		{
 			why: "a line with a label twice, or a histogram with a schema that nobody knows, is no sample in scrape_samples_scraped (RW-143)",
 			covers: func(d difference) bool {
 				return (d.of("bad-lines") && d.At.Round == 16 || d.of("native-bad") && d.At.Round == 10) && d.named("scrape_samples_scraped")

@@ -57,6 +57,10 @@ func newReceiver(t *testing.T, db storage.Appendable, version string) *receiver 
 func (r *receiver) url() string { return r.server.URL + "/api/v1/write" }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if q.Method != http.MethodPost { // kinglet asks what receives
+		http.NotFound(w, q)
+		return
+	}
 	answer := &answerWriter{ResponseWriter: w}
 	var body bytes.Buffer
 	q.Body = io.NopCloser(io.TeeReader(q.Body, &body))
