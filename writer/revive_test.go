@@ -2,6 +2,7 @@ package writer
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"testing"
@@ -364,4 +365,57 @@ func logOf(t *testing.T, r *rig) *queue.Log {
 		t.Fatal("the queue is not a log")
 	}
 	return l
+}
+
+func TestATargetThatComesLateGoesOnBehindItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRestarts(t)
+		for range 2 {
+			s.push(1, "a")
+			pass(scrapeEvery)
+		}
+		s.restart() // at 31 s
+		row := s.scraped(1, "a b")
+		pass(20 * time.Second) // its first scrape takes that long
+		s.wantEnds("a@31")
+		row[0].TimestampMs++ // a scrape begins after the start
+		s.rig.push(t, row...)
+		s.over()
+		s.wantEnds()
+	})
+}
+
+func TestEachWriterEndsWhatItWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := onDisk(t)
+		endpoints := []remotewrite.Config{named("full", "full"), named("plain", "plain")}
+		endpoints[1].StaleMarkers = false
+		s := &restarts{t: t, cfg: cfg, live: &receiver{}, zero: time.Now()}
+		start := func(endpoints ...remotewrite.Config) (plain *receiver) {
+			plain = &receiver{}
+			s.rig = newRig(t, cfg, map[string]*receiver{"full": s.live, "late": s.live, "plain": plain}, endpoints...)
+			return plain
+		}
+		start(endpoints...)
+		s.push(1, "a b")
+		s.rig.stop()
+		pass(time.Second)
+		plain := start(append(endpoints, named("late", "late"))...) // a new one was sent nothing
+		s.push(1, "a")
+		s.wantEnds("b@1")
+		if got := plain.got(); len(got) != 1 {
+			t.Errorf("the writer without stale markers got %v", got)
+		}
+	})
+}
+
+func TestMarkersHaveTheNamesThatTheProtocolSends(t *testing.T) {
+	labels := []kinglet.Label{{Name: "__name__", Value: "größe"}}
+	part := formerPart{shape: kinglet.NewShape([]kinglet.Series{{Labels: labels}})}
+	for anyName, want := range map[bool]string{true: "größe", false: "gr__e"} {
+		row := part.ends(remotewrite.Naming{AnyName: anyName}, &revival{seed: maphash.MakeSeed()})
+		if got := row.Shape.AppendLabels(nil, 0)[0].Value; got != want || !kinglet.IsStale(row.Values[0]) {
+			t.Errorf("any name %v: %v of %q, want a marker of %q", anyName, row.Values, got, want)
+		}
+	}
 }
