@@ -8,16 +8,28 @@ import (
 	"time"
 )
 
-// TestWhatVanishedMeanwhileEndsAfterARestart kills kinglet, and takes a target
+// TestWhatVanishedMeanwhileEndsAfterARestart ends kinglet, and takes a target
 // out of the configuration and series off a page before it is back.
 func TestWhatVanishedMeanwhileEndsAfterARestart(t *testing.T) {
-	t.Skip("kinglet does not yet end after a restart what vanished meanwhile")
 	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *world){
+		"killed":  func(_ *testing.T, w *world) { w.kill() },
+		"stopped": func(t *testing.T, w *world) { w.terminate(t, 10*time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			vanishMeanwhile(t, end)
+		})
+	}
+}
+
+func vanishMeanwhile(t *testing.T, end func(*testing.T, *world)) {
+	t.Helper()
 	const interval = time.Second
 	w := newWorld(t, setup{interval: interval})
 	w.start(t)
 	w.served(t, 5)
-	w.kill()
+	end(t, w)
 	const kept = 20
 	w.targets.all[1].show(kept)
 	w.urls = w.targets.urls(0)
