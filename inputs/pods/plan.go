@@ -142,8 +142,9 @@ func (i *instance) candidates(pod *k8s.Pod, w wish) (all []candidate) {
 			if port.Protocol == "TCP" && seen[port.Number] && i.rules.Len() == 0 {
 				continue // declared twice, or in two containers that share the pod's address
 			}
-			all = append(all, candidate{i.place(pod, c, port, port.Number, w), i.declared(pod, c, port)})
-			seen[port.Number] = seen[port.Number] || port.Protocol == "TCP"
+			refused := i.declared(pod, c, port)
+			all = append(all, candidate{i.place(pod, c, port, port.Number, w), refused})
+			seen[port.Number] = seen[port.Number] || refused == nil // else it may be wanted by its other name, or in its other container
 		}
 		if len(c.Ports) == 0 && i.rules.Len() > 0 && (!c.Init || c.Sidecar) {
 			all = append(all, candidate{i.place(pod, c, nil, 0, w), i.running(pod, c)})

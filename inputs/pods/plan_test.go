@@ -89,6 +89,11 @@ func TestEveryPodHasAVerdict(t *testing.T) {
 			[]string{`shop/a c:80 port_name: port 80 is named "http", which is not among port_names = ["*metrics"]: want such a name, or the annotation prometheus.io/port`,
 				"shop/a c:81 http://10.0.0.1:81/metrics"}},
 
+		{"one port by two names", func(c *Config) { c.PortNames = []string{"metrics"} },
+			running("a", containers(k8s.Container{Name: "c", Ports: []k8s.Port{{Name: "http", Number: 80, Protocol: "TCP"}, {Name: "metrics", Number: 80, Protocol: "TCP"}}})),
+			[]string{`shop/a c:80 port_name: port 80 is named "http", which is not among port_names = ["metrics"]: want such a name, or the annotation prometheus.io/port`,
+				"shop/a c:80 http://10.0.0.1:80/metrics"}},
+
 		{"an init container", nil, running("a", containers(container("c", 8080), initContainer(false, k8s.Terminated))),
 			[]string{"shop/a c:8080 " + asked,
 				"shop/a init:15020 init_container: init is an init container, which ends before the pod begins: only those with restartPolicy Always are scraped"}},
