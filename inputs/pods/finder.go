@@ -189,20 +189,30 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// runWatch keeps the pods as the API server tells them, until ctx ends.
+// runWatch keeps the pods as the API server tells them, until ctx ends. What
+// keeps a watch from beginning, such as a missing file of authorities, may be
+// mended while kinglet runs.
 func (f *finder) runWatch(ctx context.Context) {
-	err := f.noWatch
-	if f.watch != nil {
-		err = f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true) }, func(err error) {
+	if f.watch == nil {
+		f.failed(sourceAPI, f.noWatch)
+		<-ctx.Done()
+		return
+	}
+	for {
+		err := f.watch.Run(ctx, func(pods []*k8s.Pod) { f.delivered(sourceAPI, pods, true) }, func(err error) {
 			if err != nil {
 				f.failed(sourceAPI, err)
 			}
 		})
+		if err != nil {
+			f.failed(sourceAPI, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(f.patience()):
+		}
 	}
-	if err != nil {
-		f.failed(sourceAPI, err)
-	}
-	<-ctx.Done()
 }
 
 // poll asks the kubelet again and again until ctx ends. Told is told of every

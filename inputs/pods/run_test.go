@@ -3,10 +3,13 @@ package pods
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -143,6 +146,27 @@ func TestPodsStayWhileTheKubeletIsAway(t *testing.T) {
 		delete(n.pods, "a")
 	})
 	within(t, promised, "what changed meanwhile is seen", func() bool { return s.up("b") && s.ended("a") && in.Report().Sources[0].Error == "" })
+}
+
+func TestTheAPIServerIsAskedOnceItsAuthorityIsThere(t *testing.T) {
+	n := newFakeNode(t)
+	secure := httptest.NewTLSServer(http.HandlerFunc(n.serveAPI))
+	t.Cleanup(secure.Close)
+	page := servePage(t)
+	n.put(page.pod(t, "a"))
+	cfg, dir := n.config(), t.TempDir()
+	cfg.Source, cfg.APIURL = sourceAPI, secure.URL
+	cfg.APICAFile, cfg.APITokenFile = filepath.Join(dir, "ca.crt"), filepath.Join(dir, "token")
+	if err := os.WriteFile(cfg.APITokenFile, []byte("token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, s := run(t, cfg)
+	within(t, promised, "the missing file is named", func() bool { return strings.Contains(in.NotReady(), cfg.APICAFile) })
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(cfg.APICAFile, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	within(t, promised, "a is found by the API server", func() bool { return s.up("a") })
 }
 
 func TestAutoAsksTheAPIServerWhileTheKubeletRefuses(t *testing.T) {
