@@ -28,6 +28,12 @@ const (
 	rowsBeforeReturn = 8
 )
 
+// maxStencil is the decoded length in bytes of the largest block that a stencil
+// gives. A block is never split before it is in a queue, and one of a thousand
+// series with very long labels would not fit there: the plain encoder makes
+// several of such a row.
+const maxStencil = 4 << 20
+
 // plate is a shape's stencil, or what is known on the way to it. It is kept
 // with the shape and belongs to the encoding goroutine.
 type plate struct {
@@ -36,7 +42,7 @@ type plate struct {
 	rows    int  // seen before the first cut
 	back    int  // rows with a series that had left, since the last cut for that
 	settled bool // what never moved is baked, and it was cut with care
-	broken  bool // cutting failed, which is a bug: never tried again
+	broken  bool // cutting failed, which is a bug, or gave too large a block: never tried again
 }
 
 // plates makes blocks of rows by filling stencils.
@@ -165,6 +171,10 @@ func (p *plates) replace(plate *plate, why string, cut func() (*stencil.Stencil,
 	if err != nil {
 		plate.broken, plate.stencil = true, nil
 		p.log.Error("a shape cannot be cut into a stencil and is encoded plainly; please report this", "error", err)
+		return
+	}
+	if s.RawLen() > maxStencil {
+		plate.broken, plate.stencil = true, nil
 		return
 	}
 	plate.stencil = s

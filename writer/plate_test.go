@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -164,5 +165,23 @@ func TestStencilOutlivesItsWindows(t *testing.T) {
 	}
 	if refused != rowsBeforeCut {
 		t.Errorf("%d rows were refused, want %d", refused, rowsBeforeCut)
+	}
+}
+
+func TestLongLabelsMakeNoHugeBlock(t *testing.T) {
+	series := make([]kinglet.Series, 100)
+	for i := range series {
+		series[i].Labels = []kinglet.Label{{Name: "__name__", Value: "m"}, {Name: "i", Value: strings.Repeat(strconv.Itoa(i)+"-", 16<<10)}}
+	}
+	row := &kinglet.Row{Shape: kinglet.NewShape(series), TimestampMs: 1_790_000_000_000, Values: make([]float64, len(series))}
+	p := plates{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
+	for range 2 * rowsBeforeCut {
+		row.TimestampMs += 15000
+		if b, ok := p.fill(row); ok {
+			t.Fatalf("a block of %d bytes was made, want the plain encoder's", b.RawLen)
+		}
+	}
+	if attachedTo(row.Shape).plate.stencil != nil {
+		t.Error("a stencil that is never filled is kept")
 	}
 }
