@@ -72,23 +72,33 @@ type pages struct{ from, to uintptr }
 
 // unchangedPages reads /proc/self/smaps for the memory that is mapped from that
 // file, cannot be written to, and is nowhere different from the file: what a
-// loader has changed before it took the right to write away must not be lost.
+// loader has changed before it took the right to write away must not be lost,
+// be it in memory or swapped out.
 func unchangedPages(smaps io.Reader, program string) ([]pages, error) {
 	var all []pages
 	var at pages
-	unwritable := false
+	unwritable, changed := false, false
 	lines := bufio.NewScanner(smaps)
 	for lines.Scan() {
 		line := lines.Text()
 		var from, to uintptr
 		var mode string
 		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n == 3 {
-			at = pages{from, to}
+			at, changed = pages{from, to}, false
 			unwritable = (mode == "r-xp" || mode == "r--p") && strings.HasSuffix(line, " "+program)
 			continue
 		}
-		if fields := strings.Fields(line); unwritable && len(fields) == 3 && fields[0] == "Anonymous:" && fields[1] == "0" {
-			all = append(all, at)
+		fields := strings.Fields(line)
+		if !unwritable || len(fields) != 3 {
+			continue
+		}
+		switch fields[0] {
+		case "Anonymous:":
+			changed = fields[1] != "0"
+		case "Swap:": // comes behind Anonymous
+			if !changed && fields[1] == "0" {
+				all = append(all, at)
+			}
 		}
 	}
 	return all, lines.Err()
