@@ -77,8 +77,9 @@ type Options struct {
 // and the label slices of Exemplars, which are made for the receiver to keep.
 type Sample struct {
 	// Series identifies the series among those of its format: equal bytes mean
-	// equal labels. In the text formats it is the text of the page up to the
-	// value, not checked yet; in protobuf, name and labels with separators.
+	// equal labels, and that all are native histograms or none is. In the text
+	// formats it is the text of the page up to the value, not checked yet; in
+	// protobuf, name and labels with separators.
 	Series []byte
 	Value  float64 // unless Histogram is set
 	// TimestampMs is what the page says, in milliseconds since the Unix epoch,

@@ -33,6 +33,8 @@ func (p *protoReader) giveNative(h *protoHistogram) error {
 		return p.opts.badLine(syntax(p.family.name, problem), 0, nil)
 	}
 	p.name("", "", 0)
+	p.key = append(p.key, 0xfc) // not the key of a number with these labels
+	p.sample.Series = p.key
 	p.sample.Value, p.sample.Histogram = 0, histogram
 	p.sample.Exemplars = p.sample.Exemplars[:0]
 	for _, e := range h.exemplars {

@@ -2,6 +2,7 @@ package promtext
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -197,7 +198,7 @@ func TestGarbledProtobufReadsAsPrometheusReadsIt(t *testing.T) {
 	}
 }
 
-func TestEqualKeysAreEqualLabels(t *testing.T) {
+func TestEqualKeysAreEqualLabelsAndKinds(t *testing.T) {
 	soup := protoSoup{Rand: rand.New(rand.NewPCG(13, 14))}
 	known := map[string]string{}
 	for range 3_000 {
@@ -206,7 +207,7 @@ func TestEqualKeysAreEqualLabels(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			text := labelText(labels)
+			text := fmt.Sprint(labelText(labels), " a histogram: ", s.Histogram != nil)
 			if before, ok := known[string(s.Series)]; ok && before != text {
 				t.Errorf("key %q is of %s and of %s", s.Series, before, text)
 			}

@@ -146,6 +146,38 @@ func TestASeriesThatBecomesAHistogramGoesOn(t *testing.T) {
 	}
 }
 
+func TestAProtobufGaugeThatBecomesANativeHistogramIsOne(t *testing.T) {
+	// The family h: a gauge of 7; and a histogram of 3 samples, schema 3, two
+	// buckets of one each and one in the zero bucket.
+	gauge := []byte("\x12\x0a\x01h\x18\x01\x22\x0b\x12\x09\x09\x00\x00\x00\x00\x00\x00\x1c\x40")
+	histogram := []byte("\x19\x0a\x01h\x18\x04\x22\x12\x3a\x10\x08\x03\x28\x06\x38\x01\x62\x04\x08\x02\x10\x02\x6a\x02\x02\x00")
+	cfg := testPage(200)
+	cfg.NativeHistograms = true
+	l := newLayout(cfg, nil)
+	for round, page := range [][]byte{gauge, histogram, histogram, gauge} {
+		rows, _ := readPage(t, l, page, promtext.Protobuf)
+		samples := 0
+		for _, row := range rows {
+			samples += row.Samples()
+			for i, v := range row.Values {
+				if kinglet.IsAbsent(v) {
+					continue
+				}
+				want := kinglet.KindFloat
+				if round == 1 || round == 2 {
+					want = kinglet.KindHistogram
+				}
+				if got := row.Shape.Kind(i); got != want || want == kinglet.KindFloat && v != 7 || want == kinglet.KindHistogram && row.Histograms[i].Count != 3 {
+					t.Errorf("round %d: %v of kind %d", round, v, got)
+				}
+			}
+		}
+		if samples != 1 {
+			t.Errorf("round %d: %d samples, want 1", round, samples)
+		}
+	}
+}
+
 func TestAStartInTheFutureIsNone(t *testing.T) { // RW-102
 	cfg := testPage(200)
 	cfg.CreatedTimestamps = true
