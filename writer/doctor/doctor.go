@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"kinglet/conf/httpclient"
 	"kinglet/writer/remotewrite"
 )
 
@@ -45,7 +46,7 @@ func (r Report) Fine() bool {
 }
 
 func (r *Report) add(name string, grade Grade, format string, args ...any) {
-	r.Checks = append(r.Checks, Check{name, grade, fmt.Sprintf(format, args...)})
+	r.Checks = append(r.Checks, Check{name, grade, httpclient.Printable(fmt.Sprintf(format, args...))})
 }
 
 // Options say what to do. Begin from DefaultOptions.

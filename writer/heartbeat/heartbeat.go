@@ -278,12 +278,13 @@ func (b *Beater) post(ctx context.Context, p plan, m message) (local string, err
 	// A part is enough to tell what is wrong, and a rest would only keep the
 	// connection.
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	return local, verdict(response.StatusCode, text)
+	return local, verdict(response.StatusCode, text, p.cfg.http().Hider(p.cfg.URL))
 }
 
 // verdict is nil if an answer says that the heartbeat was taken. Nightingale
-// also reports errors with status 200. Nothing but the error text is looked at.
-func verdict(status int, body []byte) error {
+// also reports errors with status 200. Nothing but the error text is looked at;
+// hide makes it fit to be shown.
+func verdict(status int, body []byte, hide func(string) string) error {
 	var answer struct {
 		Err string `json:"err"`
 	}
@@ -295,6 +296,6 @@ func verdict(status int, body []byte) error {
 	if text == "" {
 		text = string(body)
 	}
-	text = strings.TrimSpace(strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "?"))
+	text = strings.TrimSpace(hide(text[:min(len(text), maxErrorText)]))
 	return &refusedError{status: status, text: text}
 }

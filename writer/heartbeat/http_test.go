@@ -176,3 +176,15 @@ func TestAStopCutsAHeartbeatShort(t *testing.T) {
 		t.Errorf("a stop is no failure:\n%s", out)
 	}
 }
+
+func TestAnAnswerThatRepeatsTheRequestShowsNoSecret(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no such page: "+r.URL.RequestURI(), http.StatusNotFound)
+	}))
+	defer server.Close()
+	b, _ := newBeater(t, nil)
+	_, err := beatOnce(t, b, enabled(server.URL+"/?token=hidden"), node1)
+	if want := "the server answered 404: no such page: /?token=<secret>"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -63,18 +63,19 @@ type Client struct {
 	url       string
 	userAgent string
 	timeout   time.Duration
+	hide      func(string) string // makes an answer's text fit to be shown
 }
 
 // NewClient makes a client for the endpoint of cfg. UserAgent is
 // "kinglet/VERSION".
 func NewClient(cfg Config, http Doer, userAgent string) *Client {
-	return &Client{http: http, url: cfg.URL, userAgent: userAgent, timeout: cfg.Timeout()}
+	return &Client{http: http, url: cfg.URL, userAgent: userAgent, timeout: cfg.Timeout(), hide: cfg.http().Hider(cfg.URL)}
 }
 
 // A StatusError is an answer other than 2xx.
 type StatusError struct {
 	Code       int
-	Text       string        // what the receiver says, its first 1 KiB, for people only (RW-70)
+	Text       string        // what the receiver says, its first 1 KiB without our secrets, for people only (RW-70)
 	RetryAfter time.Duration // 0 if the receiver asks for none
 }
 
@@ -130,16 +131,16 @@ func (c *Client) Post(ctx context.Context, body Body, attempt int) (Answer, erro
 	// that works changes nothing: the status is known.
 	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
 	answer := Answer{Status: response.StatusCode, Written: written(response.Header)}
-	return answer, statusError(answer.Status, text, response.Header.Get("Retry-After"))
+	return answer, c.statusError(answer.Status, text, response.Header.Get("Retry-After"))
 }
 
 // statusError is nil for a 2xx.
-func statusError(code int, text []byte, retry string) error {
+func (c *Client) statusError(code int, text []byte, retry string) error {
 	if code/100 == 2 {
 		return nil
 	}
 	return &StatusError{
-		Code: code, Text: strings.TrimSpace(strings.ToValidUTF8(string(text), "?")), RetryAfter: retryAfter(retry, time.Now()),
+		Code: code, Text: strings.TrimSpace(c.hide(string(text))), RetryAfter: retryAfter(retry, time.Now()),
 	}
 }
 

@@ -272,3 +272,21 @@ func TestErrorTextIsBounded(t *testing.T) {
 		t.Errorf("got %d bytes: %.60s", len(text), text)
 	}
 }
+
+func TestAnAnswerThatRepeatsTheRequestShowsNoSecret(t *testing.T) {
+	srv := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, "requestURI: %s; %s; cannot read", r.URL.RequestURI(), r.Header.Get("Authorization"))
+	})
+	cfg := configFor(srv.URL + "/w?token=hidden-1")
+	cfg.BearerToken = "hidden-2"
+	doer, err := NewHTTP(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer doer.Forget()
+	_, err = NewClient(cfg, doer, "kinglet").Post(t.Context(), NewBody(nil), 0)
+	if want := "endpoint answered 400: requestURI: /w?token=<secret>; Bearer <secret>; cannot read"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -151,7 +151,7 @@ func (l *lean) post(ctx context.Context, c *Client, body Body, attempt int) (Ans
 		return answer, nil
 	}
 	retry := field("retry-after") // finish overwrites it
-	return answer, statusError(answer.Status, line.finish(make([]byte, 0, maxErrorText)), retry)
+	return answer, c.statusError(answer.Status, line.finish(make([]byte, 0, maxErrorText)), retry)
 }
 
 // finish reads the rest of an answer, so that the connection can be used again,

@@ -98,7 +98,9 @@ func full(t *testing.T, c *Client) *Client {
 	if !ok || w.lean == nil {
 		t.Fatal("the lean way is not for this endpoint")
 	}
-	return &Client{http: w.Client, url: c.url, userAgent: c.userAgent, timeout: c.timeout}
+	alone := *c
+	alone.http = w.Client
+	return &alone
 }
 
 func withUser(cfg *Config) { cfg.URL = strings.Replace(cfg.URL, "://", "://user:p%40ss@", 1) }

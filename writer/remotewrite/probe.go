@@ -24,7 +24,7 @@ const (
 // ProbeAnswer is what an endpoint answered to a probe.
 type ProbeAnswer struct {
 	Status   int
-	Text     string    // what it says, its first 1 KiB, for people only
+	Text     string    // what it says, its first 1 KiB without our secrets, for people only
 	Location string    // host of a redirect
 	Date     time.Time // by the endpoint's clock, to the second; zero if it does not tell
 	SentAt   time.Time
@@ -74,7 +74,7 @@ func (c *Client) probe(request *http.Request, body Body) (ProbeAnswer, error) {
 	answer.GotAt = time.Now()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorText)) // what came of it will do
 	answer.Status, answer.Written, answer.TLS = response.StatusCode, written(response.Header), response.TLS
-	answer.Text = strings.TrimSpace(strings.ToValidUTF8(string(text), "?"))
+	answer.Text = strings.TrimSpace(c.hide(string(text)))
 	answer.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero if it cannot be read
 	if to, err := url.Parse(response.Header.Get("Location")); err == nil {
 		answer.Location = to.Host
@@ -137,7 +137,7 @@ func (c *Client) Query(ctx context.Context, base, query string) ([]byte, error) 
 		return nil, fmt.Errorf("read the answer to a query: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		text := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), maxErrorText)]), "?"))
+		text := strings.TrimSpace(c.hide(string(body[:min(len(body), maxErrorText)])))
 		return nil, &StatusError{Code: response.StatusCode, Text: text}
 	}
 	return body, nil
