@@ -1,6 +1,24 @@
 package conf
 
-import "kinglet/writer/heartbeat"
+import (
+	"strings"
+
+	"kinglet/writer/heartbeat"
+)
+
+// noHeartbeat ends the findings that turn the heartbeat off.
+const noHeartbeat = "; without that no heartbeat is sent"
+
+// NoHeartbeat are the findings for which no heartbeat is sent, though it is
+// enabled.
+func (fs Findings) NoHeartbeat() (why Findings) {
+	for _, f := range fs {
+		if strings.HasSuffix(f.Message, noHeartbeat) {
+			why = append(why, f)
+		}
+	}
+	return why
+}
 
 // heartbeat decodes [heartbeat]. A table that cannot work is off, which `kinglet
 // check` calls an error: samples are worth more than a host list.
@@ -19,7 +37,7 @@ func (l *loader) heartbeat(s section) heartbeat.Config {
 	}
 	for _, fault := range flatten(cfg.Validate()) {
 		at, key, message := locate(fault, s.node, "heartbeat")
-		l.report.mistake(at, key, "%s; without that no heartbeat is sent", l.secrets.hide(message))
+		l.report.mistake(at, key, "%s%s", l.secrets.hide(message), noHeartbeat)
 		cfg.Enable = false
 	}
 	return cfg

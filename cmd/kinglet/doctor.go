@@ -12,6 +12,7 @@ import (
 	"kinglet/conf"
 	"kinglet/writer"
 	"kinglet/writer/doctor"
+	"kinglet/writer/remotewrite"
 )
 
 // doctorFlags is the command line of `kinglet doctor`.
@@ -49,7 +50,7 @@ func runDoctor(ctx context.Context, args []string, p process) int {
 		fmt.Fprintf(p.stderr, "kinglet: -timeout %v: want 100ms to 1m\n", o.timeout)
 		return exitUsage
 	}
-	cfg, _, err := conf.Load(o.configs, conf.Options{LookupEnv: p.getenv})
+	cfg, findings, err := conf.Load(o.configs, conf.Options{LookupEnv: p.getenv})
 	if err != nil {
 		fmt.Fprintln(p.stderr, "kinglet:", err)
 		return exitFailure
@@ -58,6 +59,9 @@ func runDoctor(ctx context.Context, args []string, p process) int {
 	if err != nil {
 		fmt.Fprintln(p.stderr, "kinglet:", err)
 		return exitFailure
+	}
+	if why := findings.NoHeartbeat(); len(why) > 0 && o.writer == "" {
+		reports = append(reports, heartbeatIsOff(cfg, why))
 	}
 	writeReports := doctor.Text
 	if o.json {
@@ -109,4 +113,14 @@ func examine(ctx context.Context, cfg *conf.Config, o doctorFlags) ([]doctor.Rep
 		reports = append(reports, doctor.Heartbeat(ctx, cfg.Heartbeat, options))
 	}
 	return reports, nil
+}
+
+// heartbeatIsOff is the report on a heartbeat that was turned off when the tree
+// was read, as the agent would turn it off.
+func heartbeatIsOff(cfg *conf.Config, why conf.Findings) doctor.Report {
+	r := doctor.Report{Of: "heartbeat", URL: remotewrite.Config{URL: cfg.Heartbeat.URL}.DisplayURL()}
+	for _, f := range why {
+		r.Checks = append(r.Checks, doctor.Check{Name: "config", Grade: doctor.Fail, Detail: fmt.Sprintf("%s: %s: %s", f.Pos, f.Key, f.Message)})
+	}
+	return r
 }

@@ -30,6 +30,11 @@ func TestDoctor(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(empty, "config.toml"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	off := t.TempDir()
+	tree = fmt.Sprintf("[[writers]]\nurl = %q\n[heartbeat]\nenable = true\ninterval = \"2h\"\nurl = %q\n", good.URL, good.URL+"/v1/n9e/heartbeat?token=hidden")
+	if err := os.WriteFile(filepath.Join(off, "config.toml"), []byte(tree), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name   string
 		args   []string
@@ -39,6 +44,9 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"one endpoint is down", []string{"-configs", dir}, exitFailure, "FAIL  tcp", ""},
 		{"one that is well", []string{"--configs", dir, "--writer", "1"}, exitOK, "writer 1  http://127.0.0.1", ""},
+		{"a heartbeat that is not sent", []string{"-configs", off}, exitFailure,
+			"/v1/n9e/heartbeat?token=...\nFAIL  config       config.toml:5: heartbeat.interval: 2h0m0s, want 4s to 1h; without that no heartbeat is sent", ""},
+		{"a writer alone, beside such a heartbeat", []string{"-configs", off, "-writer", "1"}, exitOK, "writer 1", ""},
 		{"no such writer", []string{"-configs", dir, "-writer", "c"}, exitFailure, "", `want one of ["1" "b"]`},
 		{"no writers", []string{"-configs", empty}, exitFailure, "", "has no [[writers]]"},
 		{"no tree", []string{"-configs", filepath.Join(dir, "nosuch")}, exitFailure, "", "nosuch"},
