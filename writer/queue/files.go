@@ -39,11 +39,13 @@ type file interface {
 var errLocked = errors.New("another process has the lock")
 
 // disk is the real file system.
-type disk struct{}
+type disk struct {
+	pace *pace // of its writes
+}
 
 func (disk) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
 
-func (disk) Open(name string, create bool) (file, error) {
+func (d disk) Open(name string, create bool) (file, error) {
 	flags := os.O_RDWR
 	if create {
 		flags |= os.O_CREATE | os.O_TRUNC
@@ -55,7 +57,7 @@ func (disk) Open(name string, create bool) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return d.paced(f), nil
 }
 
 func (disk) Remove(name string) error { return os.Remove(name) }
@@ -104,7 +106,7 @@ func (disk) Lock(name string) (file, error) {
 }
 
 func (disk) Is(f file, name string) bool {
-	mine, ok := f.(*os.File)
+	mine, ok := f.(interface{ Stat() (os.FileInfo, error) })
 	if !ok {
 		return false
 	}

@@ -109,7 +109,7 @@ type Log struct {
 // error is ErrInUse. Release gives the directory back.
 func OpenLog(cfg LogConfig, onDrop OnDrop, log *slog.Logger) (*Log, error) {
 	if cfg.files == nil {
-		cfg.files = disk{}
+		cfg.files = disk{pace: new(pace)}
 	}
 	if cfg.segmentBytes == 0 {
 		cfg.segmentBytes = min(defaultSegmentBytes, cfg.MaxBytes/8)
