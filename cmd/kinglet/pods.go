@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"kinglet/conf"
+	"kinglet/conf/httpclient"
 	"kinglet/inputs/pods"
 )
 
@@ -240,7 +241,7 @@ func writePods(w io.Writer, r pods.Report, all bool, now time.Time) error {
 				why += ": " + v.Error
 			}
 		}
-		row(strconv.Itoa(v.Instance), v.Namespace, v.Pod, cmp.Or(v.Container, "-"), port, state, oneLine(why))
+		row(strconv.Itoa(v.Instance), oneLine(v.Namespace), oneLine(v.Pod), cmp.Or(oneLine(v.Container), "-"), port, oneLine(state), oneLine(why))
 	}
 	return t.Flush()
 }
@@ -283,5 +284,5 @@ func withoutOutvoted(verdicts []pods.Verdict) []pods.Verdict {
 	return kept
 }
 
-// oneLine keeps text of outside from breaking the table.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine keeps text of outside from breaking the table, and the terminal.
+func oneLine(text string) string { return httpclient.Printable(strings.Join(strings.Fields(text), " ")) }

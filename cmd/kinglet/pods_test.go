@@ -112,6 +112,15 @@ shop       worker  -          -     skipped  2         it has finished
 	}
 }
 
+func TestPodsLeavesTheTerminalAlone(t *testing.T) {
+	r := aReport()
+	r.Pods[0].Pod, r.Pods[0].Reason, r.Sources[0].Error = "dns\x1b[31m", "\x1b]0;title\a", "\x1b[2J"
+	_, out, _ := kingletPods(t, "-url", answering(t, r, http.StatusOK))
+	if strings.ContainsAny(out, "\x1b\a") || !strings.Contains(out, "dns?[31m") {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestPodsPrintsJSON(t *testing.T) {
 	code, out, _ := kingletPods(t, "-url", answering(t, aReport(), http.StatusOK), "-json", "web")
 	var got pods.Report
