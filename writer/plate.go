@@ -42,6 +42,7 @@ type plate struct {
 	rows    int  // seen before the first cut
 	back    int  // rows with a series that had left, since the last cut for that
 	settled bool // what never moved is baked, and it was cut with care
+	leaving bool // series left it in this window
 	broken  bool // cutting failed, which is a bug, or gave too large a block: never tried again
 }
 
@@ -101,6 +102,7 @@ func (p *plates) follow(plate *plate, row *kinglet.Row) bool {
 		moves := func(i int) bool { return s.Moves(i) || !s.Has(i) }
 		p.replace(plate, "back", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, moves) })
 	case gone > 0:
+		plate.leaving = true
 		p.replace(plate, "gone", func() (*stencil.Stencil, error) { return s, p.cutter.Narrow(s, row) })
 	default:
 		return false
@@ -118,7 +120,10 @@ func (p *plates) settle(plate *plate, row *kinglet.Row) {
 		return
 	}
 	plate.settled = true
-	p.cutter.Thorough = true
+	// The tables of a thorough search are 4 MB, and a shape that series leave does
+	// not live as long as the work takes to pay.
+	p.cutter.Thorough = !plate.leaving
+	plate.leaving = false
 	p.replace(plate, "settled", func() (*stencil.Stencil, error) { return again(plate.stencil, row) })
 	p.cutter.Thorough = false
 }

@@ -144,7 +144,11 @@ func (n *narrower) walk() error {
 			s.sizes[i] = 0
 		}
 	}
-	s.stream = append(append(s.stream[:0], n.stream...), make([]byte, slack)...)
+	if need := len(n.stream) + slack; cap(s.stream) < need || cap(s.stream) > need+need/4 {
+		s.stream = make([]byte, 0, need+need/16)
+	}
+	s.stream = append(s.stream[:0], n.stream...)
+	s.stream = s.stream[:len(n.stream)+slack]
 	s.stamps = append(s.stamps[:0], n.stamps...)
 	s.start, s.rawLen = start, n.rawLen
 	return nil
