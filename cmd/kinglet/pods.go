@@ -285,4 +285,6 @@ func withoutOutvoted(verdicts []pods.Verdict) []pods.Verdict {
 }
 
 // oneLine keeps text of outside from breaking the table, and the terminal.
-func oneLine(text string) string { return httpclient.Printable(strings.Join(strings.Fields(text), " ")) }
+func oneLine(text string) string {
+	return httpclient.Printable(strings.Join(strings.Fields(text), " "))
+}
