@@ -75,6 +75,7 @@ func printUsage(f *flag.FlagSet, w io.Writer) {
 	for _, s := range subcommands() {
 		fmt.Fprintf(w, "       kinglet %-18s %s\n", s.name, s.help)
 	}
+	fmt.Fprintf(w, "       kinglet %-18s %s\n", "help [SUBCOMMAND]", "print this, or the flags of one of the above")
 	fmt.Fprint(w, "\nflags (one dash or two):\n")
 	f.SetOutput(w)
 	f.PrintDefaults()

@@ -83,8 +83,15 @@ func run(ctx context.Context, args []string, p process) int {
 }
 
 func runSubcommand(ctx context.Context, name string, args []string, p process) int {
+	asked := name == "help"
+	if asked && len(args) > 0 && args[0] != "help" { // the flags of one
+		name, args = args[0], []string{"-help"}
+	}
 	for _, s := range subcommands() {
 		if s.name == name {
+			if asked {
+				p.stderr = p.stdout
+			}
 			return s.run(ctx, args, p)
 		}
 	}
