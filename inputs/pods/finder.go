@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -274,11 +275,22 @@ func (f *finder) failed(source string, err error) {
 	}
 	f.metrics.asked(source, false)
 	f.mu.Lock()
-	first := f.state.err == nil || f.state.err.Error() != err.Error()
+	first := f.state.err == nil || gist(f.state.err) != gist(err)
 	f.state.err, f.state.tried = err, true
 	f.mu.Unlock()
 	if first {
 		f.log.Warn("the pods of this node cannot be listed, those that are known stay", "source", source, "error", err)
 		f.changed()
 	}
+}
+
+// gist is an error without its numbers: ports, times and lengths differ from
+// try to try, and the log is not to say the same every time.
+func gist(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, err.Error())
 }
