@@ -270,7 +270,7 @@ func (p *podPart) put(obj any) error {
 	pod := w.pod(p.store.keep)
 	p.change(func() {
 		p.err = nil
-		if len(p.pods) < maxPods {
+		if _, known := p.pods[pod.Key()]; known || len(p.pods) < maxPods {
 			p.pods[pod.Key()] = pod
 		}
 	})
