@@ -9,7 +9,7 @@ import (
 
 // Shapes are remade so that churn touches little. A series that vanishes gets
 // its stale marker and stays where it is as a column without samples, until
-// half of its part has ended: then the part is remade without those. Series
+// a quarter of its part has ended: then the part is remade without those. Series
 // that a page brings for the first time make a part of their own, together with
 // the parts that are no larger, so that a series is moved a few times in its
 // life and the parts stay few. On pages where a series may have several samples
@@ -92,7 +92,7 @@ func (w *walk) endVanished(wasAlive bool, touched []bool) (dirty []bool) {
 				touched[n] = touched[n] || !l.hasEnded(i)
 			}
 		}
-		if dirty[n] = gone > 0 && (!simple || gone*2 > p.len()); !touched[n] || !wasAlive {
+		if dirty[n] = gone > 0 && (!simple || gone*4 > p.len()); !touched[n] || !wasAlive {
 			continue
 		}
 		if simple && !w.endsHistogram(p) { // nobody can go on elsewhere: no need to look at labels
