@@ -69,14 +69,14 @@ func TestAnAnswerThatHasNoBodyKeepsTheConnection(t *testing.T) {
 // A server that gives up an idle connection may say so, as a 408. That is no
 // answer to the next request.
 func TestWhatComesUnaskedOnAnIdleConnectionIsNoAnswer(t *testing.T) {
-	said := make(chan bool, 4)
+	say, said := make(chan bool, 1), make(chan bool, 1)
 	address := listen(t, func(connection int, conn net.Conn, r *bufio.Reader) {
 		if _, err := http.ReadRequest(r); err != nil {
 			return
 		}
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", connection)
 		if connection == 0 {
-			<-said
+			<-say
 			io.WriteString(conn, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
 			said <- true
 		}
@@ -86,7 +86,7 @@ func TestWhatComesUnaskedOnAnIdleConnectionIsNoAnswer(t *testing.T) {
 	if _, body, err := get(t, c); err != nil || body != "0" {
 		t.Fatalf("%q, %v", body, err)
 	}
-	said <- true
+	say <- true
 	<-said
 	for deadline := time.Now().Add(5 * time.Second); c.conn.quiet() && time.Now().Before(deadline); { // until it has arrived
 		if !canPeek {
