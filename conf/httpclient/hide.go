@@ -45,6 +45,9 @@ func (c Config) Hider(address string) func(text string) string {
 	return hider(values)
 }
 
+// Hider is that of the client's settings.
+func (c *Client) Hider(address string) func(text string) string { return c.cfg.Hider(address) }
+
 func hider(values []string) func(string) string {
 	values = slices.DeleteFunc(values, func(v string) bool { return len(v) < hiddenBytes })
 	for _, v := range slices.Clone(values) {

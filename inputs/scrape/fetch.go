@@ -164,7 +164,7 @@ func (f *fetcher) fetch(ctx context.Context, w *walk) (bodyBytes int64, err erro
 		if gzipped {
 			return 0, &StatusError{Code: resp.StatusCode} // which says enough
 		}
-		return 0, badStatus(resp.StatusCode, resp.Body)
+		return 0, f.target.badStatus(resp.StatusCode, resp.Body)
 	}
 	body, err := f.body(resp.Body, gzipped)
 	if err != nil {
@@ -259,13 +259,13 @@ func readWhole(body io.Reader, w *walk, format promtext.Format) error {
 }
 
 // badStatus makes an error of an answer that is no page.
-func badStatus(status int, body io.Reader) error {
+func (t *Target) badStatus(status int, body io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(body, discardBytes))
 	if err != nil {
 		text = nil // the status says enough
 	}
 	line := strings.Join(strings.Fields(string(text[:min(len(text), excerptBytes)])), " ")
-	return &StatusError{Code: status, Body: strings.ToValidUTF8(line, "?")}
+	return &StatusError{Code: status, Body: t.hide(strings.ToValidUTF8(line, "?"))}
 }
 
 // waiting is what a scrape does before the first byte of an answer.

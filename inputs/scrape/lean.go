@@ -58,7 +58,7 @@ func (f *fetcher) fetchLean(ctx context.Context, w *walk) (bodyBytes int64, err 
 		if gzipped {
 			return 0, &StatusError{Code: head.Status} // which says enough
 		}
-		return 0, badStatus(head.Status, client)
+		return 0, f.target.badStatus(head.Status, client)
 	}
 	contentType := f.contentType
 	if field := head.Field("content-type"); string(field) != contentType {

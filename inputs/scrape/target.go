@@ -102,16 +102,6 @@ func hostShift() uint64 {
 	return h.Sum64()
 }
 
-// shownURL is the URL without credentials.
-func shownURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(bad URL)"
-	}
-	u.User = nil
-	return u.String()
-}
-
 // ownMetas are the series that kinglet sends for every target, in the order of
 // attempt.report. Up is the first; moreOwn and the following come with
 // Target.ExtraMeta, the others with Target.ScrapeMeta.
