@@ -24,6 +24,36 @@ func CheckInterval(d time.Duration) error {
 	return nil
 }
 
+// CheckTimes refuses an interval_times that makes the interval longer than a day.
+// interval is the instance's own, 0 if it has none and standard is taken.
+func CheckTimes(times int, interval, standard time.Duration) error {
+	if interval > 0 {
+		standard = interval
+	}
+	most := int64(MaxInterval / max(standard, MinInterval))
+	if most > 0 && int64(times) > most {
+		return fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", times, most)
+	}
+	return nil
+}
+
+// Limit is a bound that the user may set, under its TOML key.
+type Limit struct {
+	Key   string
+	Value int64
+}
+
+// CheckLimits lists the limits that are below 0.
+func CheckLimits(limits ...Limit) []error {
+	var faults []error
+	for _, l := range limits {
+		if l.Value < 0 {
+			faults = append(faults, fmt.Errorf("%s = %d: want 0 for no limit, or more", l.Key, l.Value))
+		}
+	}
+	return faults
+}
+
 // CheckLabelName refuses a label name that no series can have. Characters that
 // are rewritten to _ when the label is sent are taken, as Categraf takes them;
 // with anyName all of UTF-8 is. Names that begin with __ are kinglet's own.

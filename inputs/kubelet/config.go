@@ -137,14 +137,7 @@ func (c Config) Validate() error {
 // CheckTimes refuses an interval_times that makes the interval longer than a
 // day. Standard is the interval of an instance that has none of its own.
 func (c Config) CheckTimes(standard time.Duration) error {
-	if c.Interval.Duration > 0 {
-		standard = c.Interval.Duration
-	}
-	most := int64(inputs.MaxInterval / max(standard, inputs.MinInterval))
-	if most > 0 && int64(c.IntervalTimes) > most {
-		return fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", c.IntervalTimes, most)
-	}
-	return nil
+	return inputs.CheckTimes(c.IntervalTimes, c.Interval.Duration, standard)
 }
 
 // Doubts lists what is taken as it is written and yet seldom wanted, each under

@@ -12,6 +12,7 @@ import (
 
 	"kinglet/conf/relabel"
 	"kinglet/inputs"
+	"kinglet/inputs/scrape"
 )
 
 // times is when and for how long a target is scraped.
@@ -145,19 +146,7 @@ func (p *place) page(before, after map[string]string) error {
 	if err != nil {
 		return nil //nolint:nilerr // a query that is none has no parameters for rules to see, and is sent as it is
 	}
-	changed := false
-	for name, value := range after {
-		param, ok := strings.CutPrefix(name, model.ParamLabelPrefix)
-		if !ok || before[name] == value {
-			continue
-		}
-		changed = true
-		if len(query[param]) == 0 {
-			query[param] = []string{""}
-		}
-		query[param][0] = value
-	}
-	if changed {
+	if scrape.Params(query, before, after) {
 		p.query = query.Encode()
 	}
 	return nil

@@ -67,22 +67,14 @@ func (c Config) checkNumbers() []error {
 	if c.Timeout.Duration <= 0 {
 		faults = append(faults, fmt.Errorf("timeout = %v: want more than 0", c.Timeout))
 	}
-	for _, limit := range []struct {
-		key   string
-		value int64
-	}{
-		{"body_size_limit", int64(c.BodySizeLimit)},
-		{"sample_limit", int64(c.SampleLimit)},
-		{"label_limit", int64(c.LabelLimit)},
-		{"label_name_length_limit", int64(c.LabelNameLengthLimit)},
-		{"label_value_length_limit", int64(c.LabelValueLengthLimit)},
-		{"target_limit", int64(c.TargetLimit)},
-	} {
-		if limit.value < 0 {
-			faults = append(faults, fmt.Errorf("%s = %d: want 0 for no limit, or more", limit.key, limit.value))
-		}
-	}
-	return faults
+	return append(faults, inputs.CheckLimits(
+		inputs.Limit{Key: "body_size_limit", Value: int64(c.BodySizeLimit)},
+		inputs.Limit{Key: "sample_limit", Value: int64(c.SampleLimit)},
+		inputs.Limit{Key: "label_limit", Value: int64(c.LabelLimit)},
+		inputs.Limit{Key: "label_name_length_limit", Value: int64(c.LabelNameLengthLimit)},
+		inputs.Limit{Key: "label_value_length_limit", Value: int64(c.LabelValueLengthLimit)},
+		inputs.Limit{Key: "target_limit", Value: int64(c.TargetLimit)},
+	)...)
 }
 
 // client is what scrapes of pods need. Pods are given no credentials: whoever

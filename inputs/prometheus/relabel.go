@@ -104,19 +104,7 @@ func (p *place) address(before, after map[string]string) (*url.URL, error) {
 	if path := after[model.MetricsPathLabel]; path != before[model.MetricsPathLabel] {
 		u.Path, u.RawPath = "/"+strings.TrimPrefix(path, "/"), ""
 	}
-	query, changed := u.Query(), false
-	for name, value := range after {
-		param, ok := strings.CutPrefix(name, model.ParamLabelPrefix)
-		if !ok || before[name] == value {
-			continue
-		}
-		changed = true
-		if len(query[param]) == 0 {
-			query[param] = []string{""}
-		}
-		query[param][0] = value
-	}
-	if changed {
+	if query := u.Query(); scrape.Params(query, before, after) {
 		u.RawQuery = query.Encode()
 	}
 	if _, err := url.Parse(u.String()); err != nil || strings.ContainsAny(u.Host, "/?#@ ") {

@@ -86,23 +86,15 @@ func (c Config) checkNumbers() []error {
 	if c.Timeout.Duration <= 0 {
 		faults = append(faults, fmt.Errorf("timeout = %v: want more than 0", c.Timeout))
 	}
-	for _, limit := range []struct {
-		key   string
-		value int64
-	}{
-		{"body_size_limit", int64(c.BodySizeLimit)},
-		{"sample_limit", int64(c.SampleLimit)},
-		{"label_limit", int64(c.LabelLimit)},
-		{"label_name_length_limit", int64(c.LabelNameLengthLimit)},
-		{"label_value_length_limit", int64(c.LabelValueLengthLimit)},
-		{"target_limit", int64(c.TargetLimit)},
-		{"native_histogram_bucket_limit", int64(c.BucketLimit)},
-	} {
-		if limit.value < 0 {
-			faults = append(faults, fmt.Errorf("%s = %d: want 0 for no limit, or more", limit.key, limit.value))
-		}
-	}
-	return faults
+	return append(faults, inputs.CheckLimits(
+		inputs.Limit{Key: "body_size_limit", Value: int64(c.BodySizeLimit)},
+		inputs.Limit{Key: "sample_limit", Value: int64(c.SampleLimit)},
+		inputs.Limit{Key: "label_limit", Value: int64(c.LabelLimit)},
+		inputs.Limit{Key: "label_name_length_limit", Value: int64(c.LabelNameLengthLimit)},
+		inputs.Limit{Key: "label_value_length_limit", Value: int64(c.LabelValueLengthLimit)},
+		inputs.Limit{Key: "target_limit", Value: int64(c.TargetLimit)},
+		inputs.Limit{Key: "native_histogram_bucket_limit", Value: int64(c.BucketLimit)},
+	)...)
 }
 
 // Doubts lists what is taken otherwise than it is written, each under its TOML
@@ -135,14 +127,7 @@ func (c Config) Doubts() []error {
 // CheckTimes refuses an interval_times that makes the interval longer than a
 // day. Standard is the interval of an instance that has none of its own.
 func (c Config) CheckTimes(standard time.Duration) error {
-	if c.Interval.Duration > 0 {
-		standard = c.Interval.Duration
-	}
-	most := int64(inputs.MaxInterval / max(standard, inputs.MinInterval))
-	if most > 0 && int64(c.IntervalTimes) > most {
-		return fmt.Errorf("interval_times = %d: want at most %d, so that the interval is at most 24h", c.IntervalTimes, most)
-	}
-	return nil
+	return inputs.CheckTimes(c.IntervalTimes, c.Interval.Duration, standard)
 }
 
 // checkWords looks at what can be one of a few words only.

@@ -31,7 +31,7 @@ type pacedFile struct {
 // paced makes f one of this disk's.
 func (d disk) paced(f *os.File) file {
 	var about syscall.Statfs_t
-	if err := syscall.Fstatfs(int(f.Fd()), &about); err != nil || !slices.Contains(local, int64(about.Type)) {
+	if err := syscall.Fstatfs(int(f.Fd()), &about); err != nil || !slices.Contains(local, about.Type) {
 		return f
 	}
 	return &pacedFile{f, d.pace}
