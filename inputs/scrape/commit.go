@@ -49,6 +49,7 @@ func (w *walk) commit() []*kinglet.Row {
 	next.dirty = w.endVanished(wasAlive, next.touched)
 	w.markNewMetas(next.dirty)
 	w.holdBack()
+	w.rememberGone()
 	for i := range l.families {
 		l.families[i].meta = nil // shapes have them now
 	}

@@ -110,3 +110,22 @@ func TestTrackedTimestampsEndWithMarkers(t *testing.T) {
 		}
 	}
 }
+
+func TestASeriesThatComesBackIsHeldToItsMarker(t *testing.T) {
+	cfg := testPage(10)
+	cfg.TrackTimestampsStaleness = true
+	l := newLayout(cfg, nil)
+	read(l, "m 1 5000\nn 1\n", 6000, 100)
+	read(l, "n 1\n", 9000, 100) // m is ended at 9000
+	rows, w, err := read(l, "m 2 8000\nn 1\n", 12000, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := rowLines(t, rows); slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, `__name__="m"`) }) || w.outOfOrder != 1 {
+		t.Errorf("a sample from before the marker is sent, or not counted (%d): %v", w.outOfOrder, lines)
+	}
+	rows, _, _ = read(l, "m 3 13000\nn 1\n", 15000, 100)
+	if lines := rowLines(t, rows); !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, `__name__="m"`) }) {
+		t.Errorf("a sample from after the marker is not sent: %v", lines)
+	}
+}

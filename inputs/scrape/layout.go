@@ -21,11 +21,12 @@ type layout struct {
 	lines      []line
 	families   []familyInfo // that lines refer to
 	parts      []part
-	sets       []uint64 // by column: hash of the final label set and kind
-	ended      []bool   // by column: its series has vanished, and been ended
-	timed      []bool   // by column: the last sample had its own timestamp; nil = none had
-	newest     []newest // by column: the last sample sent; nil = no page had timestamps
-	sentMs     int64    // of the last scrape that sent its series, or their markers
+	sets       []uint64          // by column: hash of the final label set and kind
+	former     map[uint64]newest // by set: the markers of series with timestamps of their own
+	ended      []bool            // by column: its series has vanished, and been ended
+	timed      []bool            // by column: the last sample had its own timestamp; nil = none had
+	newest     []newest          // by column: the last sample sent; nil = no page had timestamps
+	sentMs     int64             // of the last scrape that sent its series, or their markers
 	enums      []enumColumn
 	twins      twins
 	endedCount int

@@ -61,14 +61,54 @@ func (w *walk) exemplarsOfSent() {
 // if the layout knows of none.
 func (w *walk) newestOf(column int32) (last newest, ok bool) {
 	if !w.twins.any() {
-		return w.l.newestIn(column)
+		return w.newestIn(column)
 	}
 	for _, c := range w.twins.of(column) {
-		if n, known := w.l.newestIn(c); known && (!ok || n.ms > last.ms) {
+		if n, known := w.newestIn(c); known && (!ok || n.ms > last.ms) {
 			last, ok = n, true
 		}
 	}
 	return last, ok
+}
+
+// newestIn is that of one column. A series that comes back is held to what it
+// had been sent, its stale marker included: a pod that is replaced by one of the
+// same name may bring timestamps from before the marker.
+func (w *walk) newestIn(column int32) (last newest, ok bool) {
+	if n := w.l.columns(); int(column) >= n {
+		last, ok = w.l.former[w.fresh[int(column)-n].set]
+		return last, ok
+	}
+	return w.l.newestIn(column)
+}
+
+// What is remembered of series with timestamps of their own that were ended.
+const (
+	formerMs   = 10 * 60_000 // no page is further behind the clock
+	mostFormer = 10_000
+)
+
+// rememberGone notes the markers of series with timestamps of their own.
+func (w *walk) rememberGone() {
+	l := w.l
+	for set, last := range l.former {
+		if last.ms < w.timeMs-formerMs || len(l.former) > mostFormer {
+			delete(l.former, set)
+		}
+	}
+	if l.timed == nil {
+		return
+	}
+	for i, gone := range w.gone {
+		if !gone || !l.timed[i] || !kinglet.IsStale(w.values[i]) {
+			continue
+		}
+		last, _ := l.newestIn(int32(i))
+		if l.former == nil {
+			l.former = map[uint64]newest{}
+		}
+		l.former[l.sets[i]] = newest{max(last.ms, w.timeMs), kinglet.StaleBits}
+	}
 }
 
 // newestIn is the newest sample of one column. Until a page has timestamps, all
