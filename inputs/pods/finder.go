@@ -23,6 +23,9 @@ const (
 	refusedAgain  = time.Minute
 	silences      = 3 // failures of a kubelet that never answered, before the API server is asked
 	answerTimeout = 10 * time.Second
+	// unsureFor is how long a kubelet that knew the token may say that it does
+	// not: while the API server is away it cannot ask whose it is.
+	unsureFor = 10 * time.Minute
 )
 
 // finder keeps the pods of this node as one source tells them. Its Run is
@@ -126,12 +129,19 @@ func (f *finder) pollUntilRefused(ctx context.Context) (why error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failures := 0
+	var failing time.Time
 	f.poll(ctx, func(err error) {
 		if err == nil {
 			failures = 0
 			return
 		}
-		failures++
+		if failures++; failures == 1 {
+			failing = time.Now()
+		}
+		if status, ok := errors.AsType[*k8s.StatusError](err); ok && status.Code == http.StatusUnauthorized &&
+			f.found().source == sourceKubelet && time.Since(failing) < unsureFor {
+			return
+		}
 		if f.watch != nil && (isRefusal(err) || f.found().source == "" && failures >= silences) {
 			why = err
 			cancel()
