@@ -48,6 +48,13 @@ type finder struct {
 	state found
 }
 
+// lister asks a kubelet for its pods, as k8s.PodLister does.
+type lister interface {
+	// Pods lists them, and reports whether they differ from the last list. It
+	// blocks until there is an answer, or ctx ends.
+	Pods(ctx context.Context) (pods []*k8s.Pod, changed bool, err error)
+}
+
 // found is what a finder knows.
 type found struct {
 	pods    []*k8s.Pod
@@ -70,7 +77,7 @@ func (f *finder) Run(ctx context.Context) {
 	case sourceAPI:
 		f.runWatch(ctx)
 	case sourceKubelet:
-		f.poll(ctx, func(error) {})
+		f.poll(ctx, f.kubelet.NewPodLister(f.keep), func(error) {})
 	default:
 		f.auto(ctx)
 	}
@@ -105,7 +112,7 @@ func (f *finder) once(ctx context.Context) error {
 // auto asks the kubelet, and the API server for as long as the kubelet refuses.
 func (f *finder) auto(ctx context.Context) {
 	for {
-		why := f.pollUntilRefused(ctx)
+		why := f.pollUntilRefused(ctx, f.kubelet.NewPodLister(f.keep))
 		if why == nil {
 			return // ctx ended
 		}
@@ -125,12 +132,12 @@ func (f *finder) auto(ctx context.Context) {
 
 // pollUntilRefused asks the kubelet until it has to be given up, and returns
 // why; nil if ctx ended.
-func (f *finder) pollUntilRefused(ctx context.Context) (why error) {
+func (f *finder) pollUntilRefused(ctx context.Context, kubelet lister) (why error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failures := 0
 	var failing time.Time
-	f.poll(ctx, func(err error) {
+	f.poll(ctx, kubelet, func(err error) {
 		if err == nil {
 			failures = 0
 			return
@@ -228,11 +235,10 @@ func (f *finder) runWatch(ctx context.Context) {
 
 // poll asks the kubelet again and again until ctx ends. Told is told of every
 // answer.
-func (f *finder) poll(ctx context.Context, told func(error)) {
+func (f *finder) poll(ctx context.Context, kubelet lister, told func(error)) {
 	defer f.kubelet.Close()
-	lister := f.kubelet.NewPodLister(f.keep)
 	for {
-		err := f.ask(ctx, lister)
+		err := f.ask(ctx, kubelet)
 		if ctx.Err() != nil {
 			return
 		}
@@ -250,10 +256,10 @@ func (f *finder) poll(ctx context.Context, told func(error)) {
 }
 
 // ask asks the kubelet once.
-func (f *finder) ask(ctx context.Context, lister *k8s.PodLister) error {
+func (f *finder) ask(ctx context.Context, kubelet lister) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	pods, changed, err := lister.Pods(ctx)
+	pods, changed, err := kubelet.Pods(ctx)
 	if err != nil {
 		f.failed(sourceKubelet, err)
 		return err
