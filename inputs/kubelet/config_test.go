@@ -11,6 +11,7 @@ import (
 	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
 	"kinglet/inputs"
+	"kinglet/inputs/scrape"
 	"kinglet/k8s"
 )
 
@@ -116,7 +117,7 @@ func TestAnUpdateKeepsWhatDidNotChange(t *testing.T) {
 	cfg.URL = "https://10.0.0.7:10250"
 	in := newInput(t, cfg)
 	made := func(cfg Config) (keys, settings []string) {
-		targets, err := in.instance(cfg, testSettings(), map[string]*k8s.Kubelet{})
+		targets, err := instance(cfg, testSettings(), &scrape.Clients[*k8s.Kubelet]{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,11 +137,10 @@ func TestAnUpdateKeepsWhatDidNotChange(t *testing.T) {
 	if k, s := made(limited); k[0] != keys[0] || s[0] == settings[0] {
 		t.Error("a limit must change the settings and nothing else")
 	}
-	before := in.kubelets
 	if err := in.Update([]Config{cfg, {Pages: []string{"nonsense"}}}, testSettings()); err == nil || !strings.HasPrefix(err.Error(), "instance 2: pages[0]") {
 		t.Errorf("got %v", err)
 	}
-	if len(in.Targets()) != 4 || len(in.kubelets) != len(before) {
+	if len(in.Targets()) != 4 {
 		t.Errorf("a fault in an update changed %v", in.Targets())
 	}
 	if err := in.Update(nil, testSettings()); err != nil || len(in.Targets()) > 0 {

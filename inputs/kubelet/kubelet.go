@@ -5,7 +5,6 @@
 package kubelet
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,7 +18,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,11 +33,7 @@ const Name = "kubelet"
 
 // Input scrapes pages of this node's kubelet.
 type Input struct {
-	log     *slog.Logger
-	manager *scrape.Manager
-
-	mu       sync.Mutex              // guards kubelets
-	kubelets map[string]*k8s.Kubelet // by settings of the instance
+	*scrape.Instances[Config, *k8s.Kubelet]
 }
 
 var (
@@ -51,68 +45,15 @@ var (
 // environment where the configuration does not have them, and opens no
 // connection.
 func New(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg prometheus.Registerer) (*Input, error) {
-	manager, err := scrape.NewManager(Name, log, reg)
+	made, err := scrape.NewInstances(Name, instance, log, reg)
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{log: log.With("input", Name), manager: manager, kubelets: map[string]*k8s.Kubelet{}}
-	if err := in.Update(cfgs, settings); err != nil {
-		return nil, err
-	}
-	return in, nil
-}
-
-// Update makes cfgs the instances, while Run runs or before. Targets whose
-// settings did not change are not touched. If there is any fault, nothing
-// changes.
-func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	var targets []scrape.Target
-	kubelets := map[string]*k8s.Kubelet{}
-	for i, cfg := range cfgs {
-		made, err := in.instance(cfg, settings, kubelets)
-		if err != nil {
-			return fmt.Errorf("instance %d: %w", i+1, err)
-		}
-		targets = append(targets, made...)
-	}
-	in.manager.LimitSeries(settings.MaxSeries)
-	in.manager.Update(targets)
-	for key, kubelet := range in.kubelets {
-		if kubelets[key] != kubelet {
-			kubelet.Close()
-		}
-	}
-	in.kubelets = kubelets
-	return nil
-}
-
-// Run scrapes until ctx ends.
-func (in *Input) Run(ctx context.Context, out kinglet.Sink) error {
-	defer in.close()
-	return in.manager.Run(ctx, out)
-}
-
-// Once scrapes every page one time.
-func (in *Input) Once(ctx context.Context, out kinglet.Sink) (down int, err error) {
-	defer in.close()
-	return in.manager.Once(ctx, out)
-}
-
-// Targets tells how the pages are doing.
-func (in *Input) Targets() []inputs.Target { return in.manager.Targets() }
-
-func (in *Input) close() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, kubelet := range in.kubelets {
-		kubelet.Close()
-	}
+	return &Input{made}, made.Update(cfgs, settings)
 }
 
 // instance makes the targets of one [[instances]] table.
-func (in *Input) instance(cfg Config, settings inputs.Settings, kubelets map[string]*k8s.Kubelet) ([]scrape.Target, error) {
+func instance(cfg Config, settings inputs.Settings, kubelets *scrape.Clients[*k8s.Kubelet]) ([]scrape.Target, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -127,13 +68,10 @@ func (in *Input) instance(cfg Config, settings inputs.Settings, kubelets map[str
 	if err != nil {
 		return nil, err
 	}
-	kubelet := in.kubelets[fingerprint]
-	if kubelet == nil {
-		if kubelet, err = k8s.NewKubelet(cfg.KubeletConfig, node); err != nil {
-			return nil, err
-		}
+	kubelet, err := kubelets.Of(fingerprint, func() (*k8s.Kubelet, error) { return k8s.NewKubelet(cfg.KubeletConfig, node) })
+	if err != nil {
+		return nil, err
 	}
-	kubelets[fingerprint] = kubelet
 	targets := make([]scrape.Target, 0, len(cfg.Pages))
 	for _, name := range cfg.Pages {
 		p, _ := pageOf(name) // valid, as cfg is

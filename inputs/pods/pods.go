@@ -36,7 +36,7 @@ type Input struct {
 
 	mu       sync.Mutex // guards what follows
 	groups   []*group
-	clients  map[string]*httpclient.Client // by their settings
+	clients  *scrape.Clients[*httpclient.Client]
 	verdicts []Verdict
 }
 
@@ -68,7 +68,7 @@ func newInput(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg pro
 	}
 	in := &Input{
 		log: log.With("input", Name), manager: manager, metrics: m, lookup: lookup, wake: make(chan struct{}, 1),
-		clients: map[string]*httpclient.Client{},
+		clients: &scrape.Clients[*httpclient.Client]{},
 	}
 	return in, in.Update(cfgs, settings)
 }
@@ -78,17 +78,13 @@ func newInput(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg pro
 // If there is any fault, nothing changes.
 func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
 	in.mu.Lock()
-	clients := map[string]*httpclient.Client{}
+	clients := in.clients.Next()
 	groups, err := in.group(cfgs, settings, clients)
 	if err != nil {
 		in.mu.Unlock()
 		return err
 	}
-	for key, client := range in.clients {
-		if clients[key] != client {
-			client.Close()
-		}
-	}
+	clients.Settle()
 	in.manager.LimitSeries(settings.MaxSeries)
 	in.groups, in.clients = groups, clients
 	in.mu.Unlock()
@@ -102,16 +98,9 @@ func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
 
 // group builds the instances and puts those with one source together. A source
 // that was there before stays, if it keeps what is needed.
-func (in *Input) group(cfgs []Config, settings inputs.Settings, clients map[string]*httpclient.Client) ([]*group, error) {
+func (in *Input) group(cfgs []Config, settings inputs.Settings, clients *scrape.Clients[*httpclient.Client]) ([]*group, error) {
 	client := func(cfg httpclient.Config) (*httpclient.Client, error) {
-		key := fmt.Sprintf("%+v", cfg)
-		if made := cmp.Or(clients[key], in.clients[key]); made != nil {
-			clients[key] = made
-			return made, nil
-		}
-		made, err := httpclient.New(cfg)
-		clients[key] = made
-		return made, err
+		return clients.Of(fmt.Sprintf("%+v", cfg), func() (*httpclient.Client, error) { return httpclient.New(cfg) })
 	}
 	var groups []*group
 	for n, cfg := range cfgs {
@@ -357,7 +346,5 @@ func (f *finder) report() SourceReport {
 func (in *Input) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, client := range in.clients {
-		client.Close()
-	}
+	in.clients.Close()
 }

@@ -4,7 +4,6 @@
 package prometheus
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,12 +14,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"kinglet"
 	"kinglet/conf/httpclient"
 	"kinglet/inputs"
 	"kinglet/inputs/scrape"
@@ -31,11 +28,8 @@ const Name = "prometheus"
 
 // Input scrapes the URLs of its instances.
 type Input struct {
-	log     *slog.Logger
-	manager *scrape.Manager
-
-	mu      sync.Mutex                    // guards clients
-	clients map[string]*httpclient.Client // by settings of the instance
+	*scrape.Instances[Config, *httpclient.Client]
+	log *slog.Logger
 }
 
 var (
@@ -46,72 +40,17 @@ var (
 // New checks and builds the input; an instance without URLs is skipped. It
 // opens no connection.
 func New(cfgs []Config, settings inputs.Settings, log *slog.Logger, reg prometheus.Registerer) (*Input, error) {
-	manager, err := scrape.NewManager(Name, log, reg)
-	if err != nil {
+	in := &Input{log: log.With("input", Name)}
+	var err error
+	if in.Instances, err = scrape.NewInstances(Name, in.contained, log, reg); err != nil {
 		return nil, err
 	}
-	in := &Input{log: log.With("input", Name), manager: manager, clients: map[string]*httpclient.Client{}}
-	if err := in.Update(cfgs, settings); err != nil {
-		return nil, err
-	}
-	return in, nil
-}
-
-// Update makes cfgs the instances, while Run runs or before. Targets whose
-// settings did not change are not touched. If there is any fault, nothing
-// changes.
-func (in *Input) Update(cfgs []Config, settings inputs.Settings) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	var targets []scrape.Target
-	clients := map[string]*httpclient.Client{}
-	for i, cfg := range cfgs {
-		if len(cfg.URLs) == 0 {
-			continue
-		}
-		made, err := in.contained(cfg, settings, clients)
-		if err != nil {
-			return fmt.Errorf("instance %d: %w", i+1, err)
-		}
-		targets = append(targets, made...)
-	}
-	in.manager.LimitSeries(settings.MaxSeries)
-	in.manager.Update(targets)
-	for key, client := range in.clients {
-		if clients[key] != client {
-			client.Close()
-		}
-	}
-	in.clients = clients
-	return nil
-}
-
-// Run scrapes until ctx ends.
-func (in *Input) Run(ctx context.Context, out kinglet.Sink) error {
-	defer in.close()
-	return in.manager.Run(ctx, out)
-}
-
-// Once scrapes every target one time.
-func (in *Input) Once(ctx context.Context, out kinglet.Sink) (down int, err error) {
-	defer in.close()
-	return in.manager.Once(ctx, out)
-}
-
-// Targets tells how the targets are doing.
-func (in *Input) Targets() []inputs.Target { return in.manager.Targets() }
-
-func (in *Input) close() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, client := range in.clients {
-		client.Close()
-	}
+	return in, in.Update(cfgs, settings)
 }
 
 // contained is instance, but for a panic, which is a bug that must not end a
 // program that runs: it is a fault of this instance.
-func (in *Input) contained(cfg Config, settings inputs.Settings, clients map[string]*httpclient.Client) (made []scrape.Target, err error) {
+func (in *Input) contained(cfg Config, settings inputs.Settings, clients *scrape.Clients[*httpclient.Client]) (made []scrape.Target, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			in.log.Error("a configuration made kinglet fail", "panic", p, "stack", string(debug.Stack()))
@@ -122,7 +61,10 @@ func (in *Input) contained(cfg Config, settings inputs.Settings, clients map[str
 }
 
 // instance makes the targets of one [[instances]] table.
-func (in *Input) instance(cfg Config, settings inputs.Settings, clients map[string]*httpclient.Client) ([]scrape.Target, error) {
+func (in *Input) instance(cfg Config, settings inputs.Settings, clients *scrape.Clients[*httpclient.Client]) ([]scrape.Target, error) {
+	if len(cfg.URLs) == 0 {
+		return nil, nil
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -133,13 +75,10 @@ func (in *Input) instance(cfg Config, settings inputs.Settings, clients map[stri
 	if err != nil {
 		return nil, err
 	}
-	client := in.clients[fingerprint]
-	if client == nil {
-		if client, err = httpclient.New(cfg.client()); err != nil {
-			return nil, err
-		}
+	client, err := clients.Of(fingerprint, func() (*httpclient.Client, error) { return httpclient.New(cfg.client()) })
+	if err != nil {
+		return nil, err
 	}
-	clients[fingerprint] = client
 	var refused error
 	if cfg.TargetLimit > 0 && len(cfg.URLs) > cfg.TargetLimit {
 		refused = scrape.TargetLimit(len(cfg.URLs), cfg.TargetLimit)

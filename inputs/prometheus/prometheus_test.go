@@ -223,7 +223,7 @@ func TestSettingsTellWhatChanged(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.URLs = []string{"http://a/"}
 	targets := func(cfg Config) []scrape.Target {
-		made, err := newInput(t, testSettings()).instance(cfg, testSettings(), map[string]*httpclient.Client{})
+		made, err := newInput(t, testSettings()).instance(cfg, testSettings(), &scrape.Clients[*httpclient.Client]{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 // targetsOf are the targets of one instance.
 func targetsOf(t *testing.T, cfg Config) []scrape.Target {
 	t.Helper()
-	made, err := newInput(t, testSettings()).instance(cfg, testSettings(), map[string]*httpclient.Client{})
+	made, err := newInput(t, testSettings()).instance(cfg, testSettings(), &scrape.Clients[*httpclient.Client]{})
 	if err != nil {
 		t.Fatal(err)
 	}
