@@ -155,34 +155,18 @@ func (c Config) Doubts() []error {
 
 // compile reads patterns and rules, and lists what is wrong.
 func (c Config) compile() (scrape.LabelConfig, []error) {
-	var faults []error
-	globs := func(key string, patterns []string) *scrape.Globs {
-		g, err := scrape.CompileGlobs(patterns)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", key, err))
-		}
-		return g
-	}
-	rules := func(key string, rules []relabel.Rule) *relabel.Rules {
-		r, err := relabel.Compile(rules)
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // made by errors.Join
-			for _, fault := range joined.Unwrap() {
-				faults = append(faults, fmt.Errorf("%s: %w", key, fault))
-			}
-		}
-		return r
-	}
+	var text scrape.Compiler
 	labels := scrape.LabelConfig{
-		IgnoreLabelKeys: globs("ignore_label_keys", c.IgnoreLabelKeys),
-		Drop:            globs("metrics_drop", c.MetricsDrop),
-		Pass:            globs("metrics_pass", c.MetricsPass),
+		IgnoreLabelKeys: text.Globs("ignore_label_keys", c.IgnoreLabelKeys),
+		Drop:            text.Globs("metrics_drop", c.MetricsDrop),
+		Pass:            text.Globs("metrics_pass", c.MetricsPass),
 		Instance:        c.Labels,
-		Relabel:         rules("relabel_configs", c.RelabelConfigs),
-		MetricRelabel:   rules("metric_relabel_configs", c.MetricRelabelConfigs),
+		Relabel:         text.Rules("relabel_configs", c.RelabelConfigs),
+		MetricRelabel:   text.Rules("metric_relabel_configs", c.MetricRelabelConfigs),
 		Honor:           scrape.HonorExported,
 	}
 	if c.HonorLabels {
 		labels.Honor = scrape.HonorExposed
 	}
-	return labels, faults
+	return labels, text.Faults
 }

@@ -94,47 +94,32 @@ type compiled struct {
 
 // compile reads patterns, the selector and rules, and lists what is wrong.
 func (c Config) compile() (compiled, []error) {
-	var faults []error
-	globs := func(key string, patterns []string) *scrape.Globs {
-		g, err := scrape.CompileGlobs(patterns)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", key, err))
-		}
-		return g
-	}
-	rules := func(key string, rules []relabel.Rule) *relabel.Rules {
-		r, err := relabel.Compile(rules)
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what Compile returns
-			for _, fault := range joined.Unwrap() {
-				faults = append(faults, fmt.Errorf("%s: %w", key, fault))
-			}
-		}
-		return r
-	}
+	var text scrape.Compiler
 	selector, err := labels.Parse(c.LabelSelector)
 	if err != nil {
-		faults = append(faults, fmt.Errorf("label_selector = %q: %w", c.LabelSelector, err))
+		text.Faults = append(text.Faults, fmt.Errorf("label_selector = %q: %w", c.LabelSelector, err))
 	}
 	if c.AnnotationPrefix == "" || strings.ContainsAny(c.AnnotationPrefix, "/ \t") {
-		faults = append(faults, fmt.Errorf("annotation_prefix = %q: want what stands before the / of annotations, such as prometheus.io", c.AnnotationPrefix))
+		text.Faults = append(text.Faults, fmt.Errorf("annotation_prefix = %q: want what stands before the / of annotations, such as prometheus.io", c.AnnotationPrefix))
 	}
 	honor := scrape.HonorExported
 	if c.HonorLabels {
 		honor = scrape.HonorExposed
 	}
-	return compiled{
+	made := compiled{
 		selector:   selector,
-		namespaces: globs("namespaces", c.Namespaces),
-		portNames:  globs("port_names", c.PortNames),
-		podLabels:  globs("pod_labels", c.PodLabels),
-		rules:      rules("relabel_configs", c.RelabelConfigs),
+		namespaces: text.Globs("namespaces", c.Namespaces),
+		portNames:  text.Globs("port_names", c.PortNames),
+		podLabels:  text.Globs("pod_labels", c.PodLabels),
+		rules:      text.Rules("relabel_configs", c.RelabelConfigs),
 		labels: scrape.LabelConfig{
 			Honor:         honor,
-			Pass:          globs("metrics_pass", c.MetricsPass),
-			Drop:          globs("metrics_drop", c.MetricsDrop),
-			MetricRelabel: rules("metric_relabel_configs", c.MetricRelabelConfigs),
+			Pass:          text.Globs("metrics_pass", c.MetricsPass),
+			Drop:          text.Globs("metrics_drop", c.MetricsDrop),
+			MetricRelabel: text.Rules("metric_relabel_configs", c.MetricRelabelConfigs),
 		},
-	}, faults
+	}
+	return made, text.Faults
 }
 
 // plainNamespaces are the namespaces, if they are names and no patterns.

@@ -203,37 +203,21 @@ type compiled struct {
 
 // compile reads patterns, templates and rules, and lists what is wrong.
 func (c Config) compile() (compiled, []error) {
-	var faults []error
-	globs := func(key string, patterns []string) *scrape.Globs {
-		g, err := scrape.CompileGlobs(patterns)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", key, err))
-		}
-		return g
-	}
-	rules := func(key string, rules []relabel.Rule) *relabel.Rules {
-		r, err := relabel.Compile(rules)
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			for _, fault := range joined.Unwrap() {
-				faults = append(faults, fmt.Errorf("%s: %w", key, fault))
-			}
-		}
-		return r
-	}
+	var text scrape.Compiler
 	made := compiled{
 		labels: scrape.LabelConfig{
-			IgnoreMetrics:     globs("ignore_metrics", c.IgnoreMetrics),
-			IgnoreLabelKeys:   globs("ignore_label_keys", c.IgnoreLabelKeys),
-			Drop:              globs("metrics_drop", c.MetricsDrop),
-			Pass:              globs("metrics_pass", c.MetricsPass),
+			IgnoreMetrics:     text.Globs("ignore_metrics", c.IgnoreMetrics),
+			IgnoreLabelKeys:   text.Globs("ignore_label_keys", c.IgnoreLabelKeys),
+			Drop:              text.Globs("metrics_drop", c.MetricsDrop),
+			Pass:              text.Globs("metrics_pass", c.MetricsPass),
 			NamePrefix:        c.NamePrefix,
 			MetricsNamePrefix: c.MetricsNamePrefix,
 			Instance:          c.Labels,
-			Relabel:           rules("relabel_configs", c.RelabelConfigs),
+			Relabel:           text.Rules("relabel_configs", c.RelabelConfigs),
 			AnyName:           c.NameValidation == namesUTF8,
-			MetricRelabel:     rules("metric_relabel_configs", c.MetricRelabelConfigs),
+			MetricRelabel:     text.Rules("metric_relabel_configs", c.MetricRelabelConfigs),
 		},
-		target: rules("target_relabel_configs", c.TargetRelabelConfigs),
+		target: text.Rules("target_relabel_configs", c.TargetRelabelConfigs),
 	}
 	if c.HonorLabels != nil {
 		made.labels.Honor = scrape.HonorExported
@@ -243,9 +227,9 @@ func (c Config) compile() (compiled, []error) {
 	}
 	enums, err := c.compileEnums()
 	made.labels.Enums = enums
-	faults = append(faults, err...)
-	faults = append(faults, made.compileTemplates(c)...)
-	return made, faults
+	text.Faults = append(text.Faults, err...)
+	text.Faults = append(text.Faults, made.compileTemplates(c)...)
+	return made, text.Faults
 }
 
 func (c Config) compileEnums() (enums []scrape.Enum, faults []error) {
