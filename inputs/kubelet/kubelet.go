@@ -11,13 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,7 +76,7 @@ func instance(cfg Config, settings inputs.Settings, kubelets *scrape.Clients[*k8
 			return nil, err
 		}
 		target := cfg.target(p, labels, settings)
-		target.Key = keyOf(kubelet.URL(p.path), labels, settings)
+		target.Key = labels.Key(kubelet.URL(p.path))
 		target.Settings = fingerprint + p.name
 		target.URL, target.Client = kubelet.URL(p.path), kubelet.Client()
 		target.Interval, target.Timeout = interval, timeout
@@ -95,7 +92,7 @@ func (c Config) target(p page, labels scrape.LabelConfig, settings inputs.Settin
 		honorTime = *c.HonorTime
 	}
 	target := scrape.Target{
-		Labels: shownLabels(labels),
+		Labels: labels.Shown(),
 		Page: scrape.PageConfig{
 			Labels:                   scrape.NewLabeler(labels),
 			HonorTimestamps:          honorTime,
@@ -172,19 +169,6 @@ func (c Config) timing(settings inputs.Settings) (interval, timeout time.Duratio
 	return interval, min(c.Timeout.Duration, interval)
 }
 
-// keyOf tells targets apart: by host, URL, and the labels that the
-// configuration gives their series.
-func keyOf(url string, labels scrape.LabelConfig, settings inputs.Settings) string {
-	parts := []string{settings.Hostname, url}
-	for _, l := range labels.Target {
-		parts = append(parts, l.Name, l.Value)
-	}
-	for _, name := range slices.Sorted(maps.Keys(labels.Instance)) {
-		parts = append(parts, name, labels.Instance[name])
-	}
-	return strings.Join(parts, "\xff")
-}
-
 // fingerprintOf is equal for equal settings. The pages are not part of it: one
 // more of them leaves the others alone.
 func fingerprintOf(cfg Config, node k8s.Node, settings inputs.Settings) (string, error) {
@@ -199,20 +183,4 @@ func fingerprintOf(cfg Config, node k8s.Node, settings inputs.Settings) (string,
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
-}
-
-// shownLabels identify the target on status pages.
-func shownLabels(labels scrape.LabelConfig) map[string]string {
-	shown := map[string]string{}
-	for _, l := range labels.Target {
-		shown[l.Name] = l.Value
-	}
-	for name, value := range labels.Instance {
-		if value == "-" {
-			delete(shown, name)
-			continue
-		}
-		shown[name] = value
-	}
-	return shown
 }

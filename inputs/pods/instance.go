@@ -53,11 +53,7 @@ func (i *instance) target(p *place) scrape.Target {
 	t := i.cfg.target(i.compiled, labels, i.settings)
 	t.URL, t.Labels, t.Client = p.url(), p.labels, i.client
 	t.Interval, t.Timeout = p.times.interval, p.times.timeout
-	key := []string{i.settings.Hostname, t.URL}
-	for _, l := range labels {
-		key = append(key, l.Name, l.Value)
-	}
-	t.Key = strings.Join(key, "\xff")
+	t.Key = scrape.LabelConfig{Target: labels, Hostname: i.settings.Hostname}.Key(t.URL)
 	t.Settings = fmt.Sprint(i.fingerprint, " ", t.Interval, " ", t.Timeout)
 	return t
 }

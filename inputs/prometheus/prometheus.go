@@ -9,11 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/url"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,9 +109,9 @@ func (in *Input) instance(cfg Config, settings inputs.Settings, clients *scrape.
 // target is a target of the instance, as scrape wants it.
 func (c Config) target(t place, settings inputs.Settings) scrape.Target {
 	return scrape.Target{
-		Key:    keyOf(t.url, t.labels, settings),
+		Key:    t.labels.Key(bare(t.url)),
 		URL:    t.url.String(),
-		Labels: shownLabels(t.labels),
+		Labels: t.labels.Shown(),
 		Page: scrape.PageConfig{
 			Labels:                   scrape.NewLabeler(t.labels),
 			HonorTimestamps:          c.HonorTime,
@@ -170,19 +167,11 @@ func (in *Input) timing(cfg Config, settings inputs.Settings) (interval, timeout
 	return interval, timeout
 }
 
-// keyOf tells targets apart: by host, URL, and the labels that the
-// configuration gives their series.
-func keyOf(u *url.URL, labels scrape.LabelConfig, settings inputs.Settings) string {
-	bare := *u
-	bare.User = nil
-	parts := []string{settings.Hostname, bare.String()}
-	for _, l := range labels.Target {
-		parts = append(parts, l.Name, l.Value)
-	}
-	for _, name := range slices.Sorted(maps.Keys(labels.Instance)) {
-		parts = append(parts, name, labels.Instance[name])
-	}
-	return strings.Join(parts, "\xff")
+// bare is the URL without credentials.
+func bare(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	return shown.String()
 }
 
 // fingerprintOf is equal for equal settings. It holds no secret in clear. The
@@ -207,20 +196,4 @@ func fingerprintOf(cfg Config, settings inputs.Settings) (string, error) {
 func hash(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
-}
-
-// shownLabels identify the target on status pages.
-func shownLabels(labels scrape.LabelConfig) map[string]string {
-	shown := map[string]string{}
-	for _, l := range labels.Target {
-		shown[l.Name] = l.Value
-	}
-	for name, value := range labels.Instance {
-		if value == "-" {
-			delete(shown, name)
-			continue
-		}
-		shown[name] = value
-	}
-	return shown
 }

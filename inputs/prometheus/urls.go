@@ -49,9 +49,7 @@ func fieldsOf(u *url.URL) fields {
 func (m *compiled) urlLabels(key string, u *url.URL) ([]kinglet.Label, error) {
 	values := map[string]string{}
 	if key != "" && key != "-" {
-		bare := *u
-		bare.User = nil
-		values[key] = bare.String()
+		values[key] = bare(u)
 		if m.urlValue != nil {
 			text, err := render(m.urlValue, u)
 			if err != nil {
