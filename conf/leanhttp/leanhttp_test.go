@@ -43,33 +43,17 @@ func getParts() [][]byte { return [][]byte{[]byte(getRequest)} }
 // order; an empty answer closes the connection.
 func serve(t *testing.T, answer func(connection, request int) string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for connection := 0; ; connection++ {
-			conn, err := l.Accept()
-			if err != nil {
+	return listen(t, func(connection int, conn net.Conn, r *bufio.Reader) {
+		for request := 0; ; request++ {
+			if _, err := http.ReadRequest(r); err != nil {
 				return
 			}
-			r := bufio.NewReader(conn)
-			for request := 0; ; request++ {
-				if _, err := http.ReadRequest(r); err != nil {
-					break
-				}
-				text := answer(connection, request)
-				if _, err := io.WriteString(conn, text); err != nil || text == "" || strings.Contains(text, "Connection: close") {
-					break
-				}
+			text := answer(connection, request)
+			if _, err := io.WriteString(conn, text); err != nil || text == "" || strings.Contains(text, "Connection: close") {
+				return
 			}
-			conn.Close()
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return l.Addr().String()
+	})
 }
 
 func TestAnswersOfARealServer(t *testing.T) {
