@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/internal/tree"
 )
 
 func TestCategrafsHeartbeatLoadsAsItIs(t *testing.T) {
@@ -26,7 +28,7 @@ func TestAHeartbeatThatCannotWorkStopsNothing(t *testing.T) {
 			"config.toml:7: warning: heartbeat.headers: has 1 entries, want pairs of name and value; without that no heartbeat is sent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := writeTree(t, map[string]string{"config.toml": oneWriter + "\n[heartbeat]\n" + tt.table})
+			dir := tree.Make(t, map[string]string{"config.toml": oneWriter + "\n[heartbeat]\n" + tt.table})
 			cfg, findings := mustLoad(t, dir)
 			if cfg.Heartbeat.Enable || len(cfg.Writers) != 1 {
 				t.Errorf("%+v", cfg.Heartbeat)
@@ -42,7 +44,7 @@ func TestAHeartbeatThatCannotWorkStopsNothing(t *testing.T) {
 }
 
 func TestAHeartbeatOfANamelessHostIsWarnedOf(t *testing.T) {
-	dir := writeTree(t, map[string]string{"config.toml": oneWriter + "[global]\nomit_hostname = true\n" +
+	dir := tree.Make(t, map[string]string{"config.toml": oneWriter + "[global]\nomit_hostname = true\n" +
 		"[heartbeat]\nenable = true\nurl = \"http://n9e/v1/n9e/heartbeat\"\n"})
 	cfg, findings := mustLoad(t, dir)
 	if lines := strings.Join(findingLines(findings), "\n"); !cfg.Heartbeat.Enable || !strings.Contains(lines, "omit_hostname") {

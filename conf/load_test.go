@@ -13,25 +13,10 @@ import (
 
 	"kinglet/inputs/catalog"
 	"kinglet/inputs/prometheus"
+	"kinglet/internal/tree"
 )
 
 const oneWriter = "[[writers]]\nurl = \"http://127.0.0.1:17000/prometheus/v1/write\"\n"
-
-// writeTree makes a tree of files in a new folder.
-func writeTree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 func mustLoad(t *testing.T, dir string) (*Config, Findings) {
 	t.Helper()
@@ -100,7 +85,7 @@ func TestWindowsTextLoads(t *testing.T) {
 }
 
 func TestIntervals(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               oneWriter,
 		"input.prometheus/a.toml":   "[[instances]]\nurls = [\"http://a\"]\n[instances.labels]\nx = \"1\"\n",
 		"input.prometheus/b.toml":   "interval = 30\n[[instances]]\nurls = [\"http://b\"]\n",
@@ -125,7 +110,7 @@ func TestIntervals(t *testing.T) {
 
 func TestABadFileCostsOnlyItself(t *testing.T) {
 	good := "[[instances]]\nurls = [\"http://127.0.0.1:1/metrics\"]\n"
-	dir := writeTree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":                   oneWriter,
 		"input.prometheus/a.toml":       good,
 		"input.prometheus/b.toml":       "[[instances]\n",
@@ -184,7 +169,7 @@ func link(t *testing.T, to, at string) {
 }
 
 func TestConfigMapLinksAreFollowed(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"..2026_01_01/config.toml":                oneWriter,
 		"..2026_01_01/prometheus.toml":            "[prometheus]\nenable = false\n",
 		"input.prometheus/..2026_01_01/node.toml": "[[instances]]\nurls = [\"http://127.0.0.1:10249/metrics\"]\n",
@@ -213,7 +198,7 @@ func TestHostname(t *testing.T) {
 		{`"$EMPTY"`, "os-name", "config.toml:2: warning: global.hostname: is empty once its variables are replaced"},
 		{`" h "`, "h", ""},
 	} {
-		dir := writeTree(t, map[string]string{
+		dir := tree.Make(t, map[string]string{
 			"config.toml":             "[global]\nhostname = " + tt.written + "\nlabels = { me = \"<$hostname>\" }\n" + oneWriter,
 			"input.prometheus/a.toml": "[[instances]]\nurls = [\"http://$hostname:1\"]\nlabels = { q = \"$QUOTED\" }\npassword = \"p$HOSTNAME${HOSTNAME}\"\n",
 		})
@@ -234,7 +219,7 @@ func TestHostname(t *testing.T) {
 func TestHostWithoutAName(t *testing.T) {
 	o := onNode1()
 	o.Hostname = func() (string, error) { return "", errors.New("no name") }
-	_, _, err := Load(writeTree(t, map[string]string{"config.toml": oneWriter}), o)
+	_, _, err := Load(tree.Make(t, map[string]string{"config.toml": oneWriter}), o)
 	if err == nil || !strings.Contains(err.Error(), "global.hostname: is empty") {
 		t.Error(err)
 	}
@@ -243,14 +228,14 @@ func TestHostWithoutAName(t *testing.T) {
 func TestAHostNameThatIsNoText(t *testing.T) {
 	o := onNode1()
 	o.Hostname = func() (string, error) { return "h\xff", nil }
-	_, _, err := Load(writeTree(t, map[string]string{"config.toml": oneWriter}), o)
+	_, _, err := Load(tree.Make(t, map[string]string{"config.toml": oneWriter}), o)
 	if err == nil || !strings.Contains(err.Error(), "the operating system's name is not UTF-8") {
 		t.Error(err)
 	}
 }
 
 func TestWritersTakeVariablesInBraces(t *testing.T) {
-	cfg, _ := mustLoad(t, writeTree(t, map[string]string{"config.toml": "[[writers]]\nurl = \"http://${ip}:1/${HOSTNAME}\"\n" +
+	cfg, _ := mustLoad(t, tree.Make(t, map[string]string{"config.toml": "[[writers]]\nurl = \"http://${ip}:1/${HOSTNAME}\"\n" +
 		"basic_auth_user = \"$HOSTNAME\"\nbasic_auth_pass = \"$$ip${QUOTED}\"\nheaders = [\"X-Node\", \"${hostname}\"]\n"}))
 	w := cfg.Writers[0]
 	if w.URL != "http://10.0.0.7:1/node1" || w.User != "$HOSTNAME" || w.Pass != `$$ipa"b\c$HOSTNAME` || w.Headers[1] != "os-name" {
@@ -278,14 +263,14 @@ func TestRelativeTreeIsLookedForBesideTheProgram(t *testing.T) {
 }
 
 func TestOmitHostname(t *testing.T) {
-	cfg, _ := mustLoad(t, writeTree(t, map[string]string{"config.toml": "[global]\nomit_hostname = true\n" + oneWriter}))
+	cfg, _ := mustLoad(t, tree.Make(t, map[string]string{"config.toml": "[global]\nomit_hostname = true\n" + oneWriter}))
 	if got := cfg.Settings("").Hostname; got != "" {
 		t.Errorf("hostname %q", got)
 	}
 }
 
 func TestOptionsNarrowTheTree(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":             "[global]\ninterval = 60\n" + oneWriter,
 		"input.prometheus/a.toml": "[[instances]]\nurls = [\"http://a\"]\n",
 		"input.self_metrics/s":    "",
@@ -318,7 +303,7 @@ func TestMainFaultsStopTheLoad(t *testing.T) {
 
 func TestAWriterThatCannotWorkCostsOnlyItself(t *testing.T) {
 	for _, url := range []string{"ftp://host/write", "host:9090/write", "http:///write", "http://h:x/"} {
-		dir := writeTree(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
+		dir := tree.Make(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
 		cfg, findings := mustLoad(t, dir)
 		if len(cfg.Writers) != 2 || len(findings) != 1 || findings[0].Severity != Warning || findings[0].Pos.Line != 4 {
 			t.Errorf("%s: %d writers, findings %v", url, len(cfg.Writers), findings)
@@ -328,7 +313,7 @@ func TestAWriterThatCannotWorkCostsOnlyItself(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"", "http://${no name}/write"} {
-		dir := writeTree(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
+		dir := tree.Make(t, map[string]string{"config.toml": oneWriter + fmt.Sprintf("[[writers]]\nurl = %q\n", url)})
 		if _, _, err := Load(dir, onNode1()); err == nil {
 			t.Errorf("url = %q: want the start refused", url)
 		}
@@ -343,7 +328,7 @@ func TestUnknownKeysDoNotStopTheLoad(t *testing.T) {
 }
 
 func TestSecretsStayOutOfFindings(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":             "[[writers]]\nurl = \"ftp://user:hunter2@host/w\"\nheaders = [\"Authorization\"]\nbasic_auth_pass = \"hunter2\"\n",
 		"input.prometheus/a.toml": "[[instances]]\nurls = \"http://user:hunter2@host/\"\nheaders = [\"A\", \"hunter2\", 1]\n",
 		"input.prometheus/b.toml": "[[instances]]\nheaders = [\n\"Authorization\",\nhunter2\n]\n",
@@ -366,7 +351,7 @@ func TestCategrafTreesPassTheCheck(t *testing.T) {
 }
 
 func TestCaseOfTablesDoesNotMatter(t *testing.T) {
-	cfg, findings := mustLoad(t, writeTree(t, map[string]string{
+	cfg, findings := mustLoad(t, tree.Make(t, map[string]string{
 		"config.toml": "[Global]\nHostName = \"a\"\n[global.labels]\nA = \"1\"\na = \"2\"\n" + oneWriter,
 		"w.toml":      strings.ToUpper("[[writers]]\nurl") + " = \"http://b/w\"\n",
 	}))
@@ -401,7 +386,7 @@ func TestFindingsAreBounded(t *testing.T) {
 	for i := range 3 * maxFindings {
 		fmt.Fprintf(&text, "key%d = 1\n", i)
 	}
-	findings := Check(writeTree(t, map[string]string{"config.toml": text.String() + oneWriter}), onNode1())
+	findings := Check(tree.Make(t, map[string]string{"config.toml": text.String() + oneWriter}), onNode1())
 	if len(findings) != maxFindings+1 || !strings.Contains(write(findings), "there are 2000 findings more") {
 		t.Errorf("%d findings", len(findings))
 	}

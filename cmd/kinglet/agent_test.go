@@ -19,6 +19,8 @@ import (
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/prompb"
 	"go.uber.org/goleak"
+
+	"kinglet/internal/tree"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,22 +87,6 @@ func (s *store) value(series string) (float64, bool) {
 	defer s.mu.Unlock()
 	v, ok := s.series[series]
 	return v, ok
-}
-
-// tree writes files, by their path, below a new folder.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // freeAddress is a loopback address that nobody listens on.
@@ -213,7 +199,7 @@ func TestPageArrivesWithItsLabelsAndReloadsApply(t *testing.T) {
 	target := node(t, func() string { return "# TYPE a gauge\na{b=\"c\"} 1.5\n" })
 	remote := newStore(t)
 	listen := freeAddress(t)
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               mainConfig(listen, remote.URL),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\nlabels = { job = \"one\" }\n", target.URL),
 	})
@@ -261,7 +247,7 @@ func TestStopSendsWhatIsBuffered(t *testing.T) {
 	target := node(t, func() string { return "a 1\n" })
 	remote := newStore(t)
 	listen := freeAddress(t)
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               strings.Replace(mainConfig(listen, remote.URL), `"10ms"`, `"1m"`, 1),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
 	})
@@ -304,7 +290,7 @@ func TestBadStartsSayWhyInOneLine(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			args := tt.args
 			if tt.files != nil {
-				args = append(args, "-configs", tree(t, tt.files))
+				args = append(args, "-configs", tree.Make(t, tt.files))
 			}
 			k := start(t, args...)
 			if code := <-k.code; code != tt.code {
@@ -342,7 +328,7 @@ func TestTakenAddressCostsThePagesAboutSamplesNotTheSamples(t *testing.T) {
 	defer taken.Close()
 	target := node(t, func() string { return "a 1\n" })
 	remote := newStore(t)
-	k := start(t, "-configs", tree(t, map[string]string{
+	k := start(t, "-configs", tree.Make(t, map[string]string{
 		"config.toml":               mainConfig(taken.Addr().String(), remote.URL),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
 	}))

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"kinglet/internal/tree"
 )
 
 func TestDryRunPrintsSamplesOnceAndTellsOfTargetsThatAreDown(t *testing.T) {
@@ -16,7 +18,7 @@ func TestDryRunPrintsSamplesOnceAndTellsOfTargetsThatAreDown(t *testing.T) {
 	})
 	down := httptest.NewServer(http.NotFoundHandler())
 	defer down.Close()
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":             "[global]\nhostname = \"n\"\n[[writers]]\nurl = \"http://127.0.0.1:1/never\"\n",
 		"input.prometheus/a.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\nurl_label_key = \"-\"\nscrape_meta = false\n", up.URL),
 		"input.cpu/cpu.toml":      "",
@@ -45,7 +47,7 @@ func TestDryRunPrintsSamplesOnceAndTellsOfTargetsThatAreDown(t *testing.T) {
 	}
 
 	out.Reset()
-	dir = tree(t, map[string]string{
+	dir = tree.Make(t, map[string]string{
 		"config.toml":             "",
 		"input.prometheus/a.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", down.URL),
 	})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"kinglet/internal/tree"
 )
 
 // hostList is a Nightingale that takes heartbeats.
@@ -61,7 +63,7 @@ func TestHeartbeatsNameTheHostAsItsSamplesDoAndReloadsChangeThem(t *testing.T) {
 	target := node(t, func() string { return "a 1\n" })
 	listen := freeAddress(t)
 	main := mainConfig(listen, remote.URL)
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               main + beating(hosts.URL),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
 	})
@@ -94,7 +96,7 @@ func TestAHeartbeatThatFailsChangesNothingElse(t *testing.T) {
 	remote := newStore(t)
 	target := node(t, func() string { return "a 1\n" })
 	listen := freeAddress(t)
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               mainConfig(listen, remote.URL) + beating("http://127.0.0.1:1/v1/n9e/heartbeat"),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
 	})
@@ -112,7 +114,7 @@ func TestAHeartbeatThatFailsChangesNothingElse(t *testing.T) {
 func TestADryRunSendsNoHeartbeat(t *testing.T) {
 	hosts := newHostList(t)
 	target := node(t, func() string { return "a 1\n" })
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":               mainConfig("", "http://127.0.0.1:1/never") + beating(hosts.URL),
 		"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL),
 	})

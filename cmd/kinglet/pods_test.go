@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kinglet/inputs/pods"
+	"kinglet/internal/tree"
 )
 
 // aReport is of a node with a pod of each kind.
@@ -194,7 +195,7 @@ func TestPodsOfTheNodeAreCollected(t *testing.T) {
 	}))
 	defer kubelet.Close()
 	remote, listen := newStore(t), freeAddress(t)
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"config.toml":          mainConfig(listen, remote.URL),
 		"input.pods/pods.toml": fmt.Sprintf("[[instances]]\nkubelet_url = %q\nnode_name = \"$HOSTNAME\"\n", kubelet.URL),
 	})

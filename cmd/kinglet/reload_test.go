@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"kinglet/internal/tree"
 )
 
 // TestAnInputThatAReloadStartsOutlivesTheRequest adds an input and asks for a
@@ -12,16 +12,10 @@ import (
 func TestAnInputThatAReloadStartsOutlivesTheRequest(t *testing.T) {
 	remote, listen := newStore(t), freeAddress(t)
 	target := node(t, func() string { return "a 1\n" })
-	dir := tree(t, map[string]string{"config.toml": mainConfig(listen, remote.URL)})
+	dir := tree.Make(t, map[string]string{"config.toml": mainConfig(listen, remote.URL)})
 	k := start(t, "-configs", dir)
 	eventually(t, "kinglet listens", func() bool { code, _ := fetch(t, "GET", "http://"+listen+"/-/healthy"); return code == 200 })
-	file := filepath.Join(dir, "input.prometheus", "one.toml")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, "[[instances]]\nurls = [%q]\n", target.URL), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	tree.Write(t, dir, map[string]string{"input.prometheus/one.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\n", target.URL)})
 	if code, text := fetch(t, "POST", "http://"+listen+"/-/reload"); code != 200 {
 		t.Fatalf("%d %s", code, text)
 	}

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"kinglet/conf"
+	"kinglet/internal/tree"
 )
 
 func TestChangedTreeIsAppliedOnceItStandsStill(t *testing.T) {
-	dir := tree(t, map[string]string{"config.toml": "[global]\nhostname = \"one\"\n"})
+	dir := tree.Make(t, map[string]string{"config.toml": "[global]\nhostname = \"one\"\n"})
 	path := filepath.Join(dir, "config.toml")
 	synctest.Test(t, func(t *testing.T) {
 		p := process{stdout: io.Discard, stderr: io.Discard, getenv: func(string) (string, bool) { return "", false }}
@@ -64,7 +65,7 @@ func TestChangedTreeIsAppliedOnceItStandsStill(t *testing.T) {
 }
 
 func TestFingerprintSeesTheSwapOfAConfigMap(t *testing.T) {
-	dir := tree(t, map[string]string{
+	dir := tree.Make(t, map[string]string{
 		"..1/config.toml": "a = 1\n", "..2/config.toml": "a = 12\n", "input.prometheus/a.toml": "",
 	})
 	link := func(to, name string) {
