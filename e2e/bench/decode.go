@@ -38,40 +38,52 @@ type decoder struct {
 
 func newDecoder() *decoder { return &decoder{seed: maphash.MakeSeed()} }
 
-// field is one field of a message: a number, or bytes.
-type field struct {
+// walk goes through the fields of a message, one after the other. What it is
+// at is a number, or bytes.
+type walk struct {
+	rest []byte
+	err  error // that ended it too early
+
 	id     int
 	number uint64
 	data   []byte
 }
 
-// nextField takes the first field off b.
-func nextField(b []byte) (f field, rest []byte, err error) {
-	key, b, err := uvarint(b)
-	if err != nil {
-		return field{}, nil, err
+// next goes on to the next field, until there is none or an error.
+func (w *walk) next() bool {
+	if len(w.rest) == 0 {
+		return false
 	}
-	f.id = int(key >> 3)
+	key, b, err := uvarint(w.rest)
+	if err != nil {
+		return w.fail()
+	}
+	w.id, w.number, w.data = int(key>>3), 0, nil
 	switch key & 7 {
 	case 0:
-		f.number, b, err = uvarint(b)
-		return f, b, err
+		if w.number, w.rest, err = uvarint(b); err != nil {
+			return w.fail()
+		}
 	case 1:
 		if len(b) < 8 {
-			return f, nil, errMessage
+			return w.fail()
 		}
-		f.number = binary.LittleEndian.Uint64(b)
-		return f, b[8:], nil
+		w.number, w.rest = binary.LittleEndian.Uint64(b), b[8:]
 	case 2:
 		n, b, err := uvarint(b)
 		if err != nil || n > uint64(len(b)) {
-			return f, nil, errMessage
+			return w.fail()
 		}
-		f.data = b[:n]
-		return f, b[n:], nil
+		w.data, w.rest = b[:n], b[n:]
 	default:
-		return f, nil, errMessage
+		return w.fail()
 	}
+	return true
+}
+
+func (w *walk) fail() bool {
+	w.rest, w.err = nil, errMessage
+	return false
 }
 
 func uvarint(b []byte) (uint64, []byte, error) {
@@ -84,15 +96,11 @@ func uvarint(b []byte) (uint64, []byte, error) {
 
 // v1 reads a prometheus.WriteRequest and hands each series to take.
 func (d *decoder) v1(message []byte, take func(*received)) error {
-	for len(message) > 0 {
-		f, rest, err := nextField(message)
-		if err != nil {
-			return err
-		}
-		message = rest
-		switch f.id {
+	w := walk{rest: message}
+	for w.next() {
+		switch w.id {
 		case 1:
-			if err := d.seriesV1(f.data); err != nil {
+			if err := d.seriesV1(w.data); err != nil {
 				return err
 			}
 			take(&d.series)
@@ -100,97 +108,100 @@ func (d *decoder) v1(message []byte, take func(*received)) error {
 			d.metadata++
 		}
 	}
-	return nil
+	return w.err
 }
 
-func (d *decoder) seriesV1(b []byte) error {
+func (d *decoder) seriesV1(message []byte) error {
 	d.series = received{samples: d.series.samples[:0]}
-	for len(b) > 0 {
-		f, rest, err := nextField(b)
+	w := walk{rest: message}
+	for w.next() {
+		var err error
+		switch w.id {
+		case 1:
+			err = d.labelV1(w.data)
+		case 2:
+			err = d.sample(w.data)
+		}
 		if err != nil {
 			return err
 		}
-		b = rest
-		switch f.id {
-		case 1:
-			var pair [2][]byte
-			for label := f.data; len(label) > 0; {
-				var part field
-				if part, label, err = nextField(label); err != nil {
-					return err
-				}
-				if part.id == 1 || part.id == 2 {
-					pair[part.id-1] = part.data
-				}
-			}
-			d.label(pair[0], pair[1], d.hash(pair[0]), d.hash(pair[1]))
-		case 2:
-			if err := d.sample(f.data); err != nil {
-				return err
-			}
+	}
+	return w.err
+}
+
+func (d *decoder) labelV1(message []byte) error {
+	var pair [2][]byte
+	w := walk{rest: message}
+	for w.next() {
+		if w.id == 1 || w.id == 2 {
+			pair[w.id-1] = w.data
 		}
 	}
-	return nil
+	d.label(pair[0], pair[1], d.hash(pair[0]), d.hash(pair[1]))
+	return w.err
 }
 
 // v2 reads an io.prometheus.write.v2.Request and hands each series to take.
 func (d *decoder) v2(message []byte, take func(*received)) error {
 	d.symbols, d.hashes = d.symbols[:0], d.hashes[:0]
-	for rest := message; len(rest) > 0; {
-		f, after, err := nextField(rest)
-		if err != nil {
-			return err
-		}
-		if rest = after; f.id == 4 {
-			d.symbols, d.hashes = append(d.symbols, f.data), append(d.hashes, d.hash(f.data))
+	w := walk{rest: message}
+	for w.next() {
+		if w.id == 4 {
+			d.symbols, d.hashes = append(d.symbols, w.data), append(d.hashes, d.hash(w.data))
 		}
 	}
-	for rest := message; len(rest) > 0; {
-		f, after, err := nextField(rest)
-		if err != nil {
-			return err
-		}
-		if rest = after; f.id != 5 {
+	if w.err != nil {
+		return w.err
+	}
+	w = walk{rest: message}
+	for w.next() {
+		if w.id != 5 {
 			continue
 		}
-		if err := d.seriesV2(f.data); err != nil {
+		if err := d.seriesV2(w.data); err != nil {
 			return err
 		}
 		take(&d.series)
 	}
-	return nil
+	return w.err
 }
 
-func (d *decoder) seriesV2(b []byte) error {
+func (d *decoder) seriesV2(message []byte) error {
 	d.series = received{samples: d.series.samples[:0]}
-	for len(b) > 0 {
-		f, rest, err := nextField(b)
-		if err != nil {
-			return err
-		}
-		b = rest
-		switch f.id {
+	w := walk{rest: message}
+	for w.next() {
+		var err error
+		switch w.id {
 		case 1:
-			for refs := f.data; len(refs) > 0; {
-				var name, value uint64
-				if name, refs, err = uvarint(refs); err != nil {
-					return err
-				}
-				if value, refs, err = uvarint(refs); err != nil {
-					return err
-				}
-				if max(name, value) >= uint64(len(d.symbols)) {
-					return errMessage
-				}
-				d.label(d.symbols[name], d.symbols[value], d.hashes[name], d.hashes[value])
-			}
+			err = d.labelsV2(w.data)
 		case 2:
-			if err := d.sample(f.data); err != nil {
-				return err
-			}
+			err = d.sample(w.data)
 		case 5:
 			d.metadata++
 		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+// labelsV2 reads pairs of places in the symbols.
+func (d *decoder) labelsV2(refs []byte) error {
+	for len(refs) > 0 {
+		name, after, err := uvarint(refs)
+		if err != nil {
+			return err
+		}
+		value, after, err := uvarint(after)
+		if err != nil {
+			return err
+		}
+		if max(name, value) >= uint64(len(d.symbols)) {
+			return errMessage
+		}
+		d.label(d.symbols[name], d.symbols[value], d.hashes[name], d.hashes[value])
+		refs = after
 	}
 	return nil
 }
@@ -210,21 +221,17 @@ func (d *decoder) label(name, value []byte, nameHash, valueHash uint64) {
 
 func (d *decoder) hash(b []byte) uint64 { return maphash.Bytes(d.seed, b) }
 
-func (d *decoder) sample(b []byte) error {
+func (d *decoder) sample(message []byte) error {
 	var s sample
-	for len(b) > 0 {
-		f, rest, err := nextField(b)
-		if err != nil {
-			return err
-		}
-		b = rest
-		switch f.id {
+	w := walk{rest: message}
+	for w.next() {
+		switch w.id {
 		case 1:
-			s.value = math.Float64frombits(f.number)
+			s.value = math.Float64frombits(w.number)
 		case 2:
-			s.timestampMs = int64(f.number)
+			s.timestampMs = int64(w.number)
 		}
 	}
 	d.series.samples = append(d.series.samples, s)
-	return nil
+	return w.err
 }
