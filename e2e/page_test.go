@@ -3,13 +3,11 @@
 package e2e
 
 import (
-	"compress/gzip"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,26 +18,15 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"kinglet/internal/tree"
 )
 
 // recordedPage reads a page of a real cluster, as served: name is kube-proxy,
 // kubelet or kubelet-cadvisor; when is "0s", or "15s" for what it was later.
 func recordedPage(t *testing.T, name, when string) string {
 	t.Helper()
-	f, err := os.Open("../cmd/kinglet-demo/pages/" + name + "." + when + ".txt.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return string(tree.Unzip(t, "../cmd/kinglet-demo/pages/"+name+"."+when+".txt.gz"))
 }
 
 // pageServer serves a page and remembers when it was asked.

@@ -1,7 +1,6 @@
 package k8s
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,25 +17,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"kinglet/internal/tree"
 )
 
 // recorded is what a kubelet of Kubernetes 1.36 answered.
 func recorded(t testing.TB, name string) []byte {
 	t.Helper()
-	file, err := os.Open("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	r, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return tree.Unzip(t, "testdata/"+name)
 }
 
 // podsServer is a kubelet that answers with what is in text.

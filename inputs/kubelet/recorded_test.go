@@ -1,32 +1,18 @@
 package kubelet
 
 import (
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"kinglet/internal/tree"
 )
 
 // recorded is a page of a real kubelet.
 func recorded(t *testing.T, name string) string {
 	t.Helper()
-	file, err := os.Open(filepath.Join("..", "promtext", "testdata", name+".txt.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(unzipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return string(tree.Unzip(t, filepath.Join("..", "promtext", "testdata", name+".txt.gz")))
 }
 
 // named matches a series that has the three labels, and not empty ones, which are

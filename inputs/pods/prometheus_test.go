@@ -1,10 +1,8 @@
 package pods
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 
+	"kinglet/internal/tree"
 	"kinglet/k8s"
 )
 
@@ -68,20 +67,7 @@ func targetName(labels map[string]string) string {
 // recorded is what a kubelet answered.
 func recorded(t testing.TB, name string) []byte {
 	t.Helper()
-	file, err := os.Open("../../k8s/testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	r, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return tree.Unzip(t, "../../k8s/testdata/"+name)
 }
 
 // listed is a kubelet's answer as kinglet reads it.

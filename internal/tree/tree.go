@@ -1,8 +1,10 @@
-// Package tree writes folders of files, such as configurations, for tests. No
-// program imports it.
+// Package tree writes folders of files, such as configurations, and reads
+// recorded ones, for tests. No program imports it.
 package tree
 
 import (
+	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,4 +36,23 @@ func Write(t testing.TB, dir string, files map[string]string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Unzip reads a file that gzip has packed, as recorded pages are.
+func Unzip(t testing.TB, path string) []byte {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return text
 }
