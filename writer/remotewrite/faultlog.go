@@ -3,6 +3,8 @@ package remotewrite
 import (
 	"log/slog"
 	"time"
+
+	"kinglet/writer/queue"
 )
 
 // quietFor is how long a fault that comes and goes stays out of the log after
@@ -20,6 +22,9 @@ type faultLog struct {
 
 	droppedSaid time.Time
 	unsaid      int // samples dropped since
+
+	indivisibleSaid time.Time
+	resting         bool // the latest pause was logged: its end is worth a line
 }
 
 // failing notes an attempt that will be repeated.
@@ -43,13 +48,35 @@ func (f *faultLog) accepted() {
 	f.failingSince = time.Time{}
 }
 
-// dropped notes samples that the endpoint refused for good.
-func (f *faultLog) dropped(samples int, err error) {
+// dropped notes samples that the endpoint refused for good, and the blocks that
+// they are of, if that is known.
+func (f *faultLog) dropped(samples int, err error, of []queue.Block) {
 	f.failingSince = time.Time{}
 	f.unsaid += samples
 	now := time.Now()
 	if f.droppedSaid.IsZero() || now.Sub(f.droppedSaid) >= quietFor {
-		f.log.Warn("endpoint refused samples: they are lost", "samples", f.unsaid, "error", err)
+		attributes := []any{"samples", f.unsaid, "error", err}
+		if name := nameOf(of); name != "" {
+			attributes = append(attributes, "series", name)
+		}
+		f.log.Warn("endpoint refused samples: they are lost", attributes...)
 		f.droppedSaid, f.unsaid = now, 0
 	}
+}
+
+// indivisible notes that the endpoint refused every part of several requests.
+func (f *faultLog) indivisible() {
+	now := time.Now()
+	if f.indivisibleSaid.IsZero() || now.Sub(f.indivisibleSaid) >= quietFor {
+		f.indivisibleSaid, f.resting = now, true
+		f.log.Warn("endpoint refuses requests whole and in parts: for now they are not divided")
+	}
+}
+
+// divisible notes that the endpoint has taken something again.
+func (f *faultLog) divisible() {
+	if f.resting {
+		f.log.Info("endpoint takes requests again: those that it refuses are divided")
+	}
+	f.resting = false
 }

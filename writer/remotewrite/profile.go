@@ -24,7 +24,8 @@ var profiles = []Profile{
 }
 
 // Habits are what a receiver wants of a sender beside what the protocol says.
-// Whatever the receiver is, 429, 499 and 5xx are retried, and a 400 is not.
+// Whatever the receiver is, 429, 499 and 5xx are retried, and a 400 is not: its
+// request may go again in parts.
 type Habits struct {
 	// Message2 says that 2.0 may be tried, if the user wants it: the receiver
 	// does not answer 2xx to it and store nothing.
@@ -38,6 +39,10 @@ type Habits struct {
 	// while those of an outage are being sent. 0, for receivers that refuse
 	// samples which come out of order, is the oldest first, always.
 	FreshShare float64
+	// TakesRest says that what is refused of a request is only what the receiver
+	// found fault with, and the rest of it is stored: sending that again in parts
+	// is of no use.
+	TakesRest bool
 }
 
 // freshShare divides the requests evenly: no sample of now is late, and an
@@ -55,8 +60,10 @@ func (p Profile) Habits() Habits {
 		return Habits{OneRowPerTarget: true}
 	case ProfileVictoriaMetrics:
 		return Habits{Zstd: true, FreshShare: freshShare}
-	case ProfilePrometheus, ProfileMimir, ProfileThanos:
+	case ProfilePrometheus:
 		return Habits{Message2: true}
+	case ProfileMimir, ProfileThanos:
+		return Habits{Message2: true, TakesRest: true}
 	}
 	return Habits{Message2: true, OneRowPerTarget: true}
 }

@@ -48,6 +48,7 @@ type Sender struct {
 	retry    []int
 	backoff  backoff
 	size     requestSize
+	divider  divider
 	protocol protocol
 	extended atomic.Bool // protocol.wantsExtended, for others
 
@@ -99,12 +100,12 @@ func NewSender(cfg Config, batching Batching, from Source, client *Client, obser
 
 // Inherit takes over what before, which has the same name and whose Run has
 // returned, learned of the endpoint, if that is still at the same URL: what size
-// it takes, what it is, and when it last took something. It must be called before Run.
+// it takes, what of it was refused, what it is, and when it last took something. It must be called before Run.
 func (s *Sender) Inherit(before *Sender) {
 	if s.cfg.URL != before.cfg.URL {
 		return
 	}
-	s.size = before.size
+	s.size, s.divider = before.size, before.divider
 	s.note(func(st *State) { st.LastSuccess = before.State().LastSuccess })
 	if s.cfg.Profile == before.cfg.Profile {
 		s.identity = before.identity
@@ -173,50 +174,72 @@ func (s *Sender) State() State {
 }
 
 // deliver sends blocks until they are taken or given up, in several requests if
-// one is too large for the endpoint, and tells done of each part. It returns an
-// error only if ctx ended first.
+// one is too large for the endpoint, or holds what it does not take, and tells done
+// of each part. It returns an error only if ctx ended first.
 func (s *Sender) deliver(ctx context.Context, blocks []queue.Block, done func(n int)) error {
+	d := &division{divider: &s.divider}
+	err := s.deliverParts(ctx, blocks, d, done)
+	if d.end() {
+		s.faults.indivisible()
+	}
+	return err
+}
+
+// deliverParts is deliver, as d divides.
+func (s *Sender) deliverParts(ctx context.Context, blocks []queue.Block, d *division, done func(n int)) error {
 	for len(blocks) > 0 {
 		if n := s.expired(blocks); n > 0 {
 			done(n)
+			d.passed(n)
 			blocks = blocks[n:]
 			continue
 		}
 		most := s.size.most()
-		some := fitting(blocks, most)
-		o := tooLarge
+		some := fitting(blocks[:d.next(blocks)], most)
+		o, r := tooLarge, objection{}
 		if len(some) > 1 || some[0].Samples == 1 || some[0].RawLen <= most {
 			var err error
-			if o, err = s.send(ctx, some); err != nil {
+			d.spend()
+			if o, r, err = s.send(ctx, some, d.plain); err != nil {
 				return err
 			}
 		}
+		settled, err := len(some), error(nil)
 		switch {
 		case o == tooOld:
 			continue
-		case o == settled:
-			done(len(some))
-		case len(some) == 1:
-			if err := s.deliverHalves(ctx, some[0], done); err != nil {
-				return err
-			}
+		case o == taken:
+			d.taken(some)
+		case o == givenUp:
+			d.passed(settled)
+		case o == refused:
+			settled, err = s.divide(ctx, some, d, r)
+		case settled == 1:
+			err = s.deliverHalves(ctx, some[0])
+			d.passed(settled)
 		default:
-			some = some[:len(some)/2]
-			if err := s.deliver(ctx, some, done); err != nil {
+			half := settled / 2
+			if err := s.deliver(ctx, some[:half], done); err != nil {
 				return err
 			}
+			d.passed(half)
+			blocks = blocks[half:]
+			continue
 		}
-		blocks = blocks[len(some):]
+		if err != nil {
+			return err
+		}
+		done(settled)
+		blocks = blocks[settled:]
 	}
 	return nil
 }
 
 // deliverHalves sends one block as two.
-func (s *Sender) deliverHalves(ctx context.Context, block queue.Block, done func(n int)) error {
+func (s *Sender) deliverHalves(ctx context.Context, block queue.Block) error {
 	first, second, err := halve(block)
 	if err != nil {
 		s.giveUp(block.Samples, ReasonDamaged, err)
-		done(1)
 		return nil
 	}
 	for _, half := range []queue.Block{first, second} {
@@ -224,7 +247,6 @@ func (s *Sender) deliverHalves(ctx context.Context, block queue.Block, done func
 			return err
 		}
 	}
-	done(1)
 	return nil
 }
 
@@ -243,8 +265,10 @@ func (s *Sender) expired(blocks []queue.Block) (n int) {
 
 var errTooOld = errors.New("samples are older than max_age")
 
-func (s *Sender) giveUp(samples int, reason string, err error) {
-	s.faults.dropped(samples, err)
+// giveUp counts samples that will never arrive. What they are of is told too, if
+// it is given and one thing.
+func (s *Sender) giveUp(samples int, reason string, err error, of ...queue.Block) {
+	s.faults.dropped(samples, err, of)
 	s.observer.Dropped(samples, reason)
 }
 
@@ -252,38 +276,50 @@ func (s *Sender) giveUp(samples int, reason string, err error) {
 type outcome uint8
 
 const (
-	settled  outcome = iota // taken, or given up and counted
+	taken    outcome = iota // acknowledged
+	givenUp                 // and counted
+	refused                 // whole, for what is in it
 	tooLarge                // for the endpoint, but not a single series
 	tooOld                  // the oldest block exceeded max_age
 )
 
-// send repeats a request of blocks until it is taken, given up and counted, or
-// found too large or too old. It returns an error only if ctx ended first.
-func (s *Sender) send(ctx context.Context, blocks []queue.Block) (outcome, error) {
-	body, ok := s.body(s.protocol.next(), blocks)
-	if !ok {
-		return settled, nil
+// send repeats a request of blocks until it is taken, given up and counted,
+// refused for what is in it, or found too large or too old. With plainly it is
+// made as plain 1.0. It returns an error only if ctx ended first.
+func (s *Sender) send(ctx context.Context, blocks []queue.Block, plainly bool) (outcome, objection, error) {
+	f := s.protocol.next()
+	if plainly {
+		f = formPlain
+	}
+	body, err := newBody(f, blocks)
+	if err != nil {
+		return refused, unreadable(blocks, err), nil
 	}
 	secretsReread, fellBack := false, false
 	for attempt := 0; ; attempt++ {
+		if body.samples == 0 {
+			s.unfit(body.lost)
+			return givenUp, objection{}, nil
+		}
 		answer, err := s.attempt(ctx, body, attempt)
 		if s.protocol.fallsBack(body.form, answer, err) && !fellBack {
 			fellBack = true
 			s.observer.Retried("fallback")
-			if body, ok = s.body(formPlain, blocks); !ok {
-				return settled, nil
+			if body, err = newBody(formPlain, blocks); err != nil {
+				return refused, unreadable(blocks, err), nil
 			}
 			continue
 		}
 		if err == nil {
 			s.size.accepted(rawSize(blocks))
 			s.accepted(body, answer, fellBack)
-			return settled, nil
+			return taken, objection{}, nil
 		}
 		if ctx.Err() != nil {
-			return settled, ctx.Err()
+			return givenUp, objection{}, ctx.Err()
 		}
 		v := s.judge(err)
+		r := objection{body, answer, v.reason, err, fellBack || plainly}
 		switch {
 		case v.reason == ReasonUnauthorized && !secretsReread:
 			// What may just have been rotated is read again for the second attempt.
@@ -293,45 +329,44 @@ func (s *Sender) send(ctx context.Context, blocks []queue.Block) (outcome, error
 			continue
 		case body.partly(answer):
 			// What is missing would be refused again (RW-78).
-			s.refused(body, answer, cmp.Or(v.reason, ReasonRejected), err)
-			return settled, nil
+			r.reason = cmp.Or(v.reason, ReasonRejected)
+			s.lose(r)
+			return givenUp, r, nil
 		case v.reason == ReasonTooLarge && body.samples > 1:
 			s.size.refused(rawSize(blocks))
-			return tooLarge, nil
+			return tooLarge, r, nil
+		case v.reason != "" && divisible(s.habits, answer):
+			s.backoff.reset()
+			return refused, r, nil
 		case v.reason != "":
-			s.refused(body, answer, v.reason, err)
-			return settled, nil
+			s.lose(r)
+			return givenUp, r, nil
 		}
 		s.observer.Retried(v.class)
-		wait := s.backoff.wait()
-		if v.retryAfter > 0 {
-			wait = v.retryAfter
-		}
-		if err := s.wait(ctx, wait); err != nil {
-			return settled, err
+		if err := s.wait(ctx, cmp.Or(v.retryAfter, s.backoff.wait())); err != nil {
+			return givenUp, objection{}, err
 		}
 		if s.maxAge > 0 && blocks[0].MaxMs < time.Now().Add(-s.maxAge).UnixMilli() {
-			return tooOld, nil
+			return tooOld, objection{}, nil
 		}
 	}
 }
 
-// body makes the body of blocks. It reports false if they cannot be read or
-// nothing of them can go out in this form, having counted that.
-func (s *Sender) body(f form, blocks []queue.Block) (Body, bool) {
-	body, err := newBody(f, blocks)
-	if err != nil {
-		samples := 0
-		for i := range blocks {
-			samples += blocks[i].Samples
-		}
-		s.giveUp(samples, ReasonDamaged, err)
-		return body, false
+// unreadable is the refusal of blocks of which no request can be made: one of them
+// is damaged.
+func unreadable(blocks []queue.Block, err error) objection {
+	r := objection{reason: ReasonDamaged, err: err}
+	for i := range blocks {
+		r.body.samples += blocks[i].Samples
 	}
-	if body.lost > 0 {
-		s.giveUp(body.lost, ReasonNotIn1, errNotIn1)
+	return r
+}
+
+// unfit counts samples that 1.0 cannot carry, once their request is settled.
+func (s *Sender) unfit(samples int) {
+	if samples > 0 {
+		s.giveUp(samples, ReasonNotIn1, errNotIn1)
 	}
-	return body, body.samples > 0
 }
 
 var errNotIn1 = errors.New("remote write 1.0 cannot carry histograms with custom buckets, nor series whose names become those of others")
@@ -340,6 +375,10 @@ var errNotIn1 = errors.New("remote write 1.0 cannot carry histograms with custom
 func (s *Sender) accepted(body Body, answer Answer, fellBack bool) {
 	s.backoff.reset()
 	s.faults.accepted()
+	if s.divider.taken() {
+		s.faults.divisible()
+	}
+	s.unfit(body.lost)
 	missing := 0
 	if body.form == formMessage2 {
 		missing = max(0, body.holds.samples-answer.Written.Samples) + max(0, body.holds.histograms-answer.Written.Histograms)
@@ -356,15 +395,16 @@ func (s *Sender) accepted(body Body, answer Answer, fellBack bool) {
 
 var errNotWritten = errors.New("endpoint took a request and reports that only a part of it was written")
 
-// refused counts a request that was refused for good, but for what a 2.0
+// lose counts a request of blocks that was refused for good, but for what a 2.0
 // receiver says it wrote of it (RW-78).
-func (s *Sender) refused(body Body, answer Answer, reason string, err error) {
-	wrote := body.wrote(answer)
+func (s *Sender) lose(r objection, of ...queue.Block) {
+	wrote := r.body.wrote(r.answer)
 	if wrote > 0 {
-		s.observer.Sent(wrote, body.size)
+		s.observer.Sent(wrote, r.body.size)
 	}
 	s.backoff.reset()
-	s.giveUp(body.samples-wrote, reason, err)
+	s.unfit(r.body.lost)
+	s.giveUp(r.body.samples-wrote, r.reason, r.err, of...)
 }
 
 // attempt posts body once and notes how it went.
