@@ -19,9 +19,14 @@ import (
 const (
 	// maxParts bounds the requests that one refused request costs beside itself.
 	maxParts = 64
-	// partsPerSecond bounds them in the long run: what is far away must not be
-	// fallen behind for the sake of a few samples.
-	partsPerSecond = 4
+	// maxSpare bounds them for requests that follow each other, and partsPerSecond
+	// in the long run. A part counts once, and once more for each slowPart it
+	// took, as far as maxSlow: a sender must not fall behind for the sake of a few
+	// samples, and so spends half its time on parts at most.
+	maxSpare       = 128
+	partsPerSecond = 10
+	slowPart       = 50 * time.Millisecond
+	maxSlow        = 10
 	// lastParts are kept for what is left of a request when the rest is spent.
 	lastParts = 2
 	// After so many requests in a row of which no part was taken, an endpoint
@@ -77,9 +82,9 @@ type suspect struct {
 // refill gives what time has given.
 func (v *divider) refill(now time.Time) {
 	if v.refilled.IsZero() {
-		v.spare = maxParts
+		v.spare = maxSpare
 	} else {
-		v.spare = min(maxParts, v.spare+partsPerSecond*max(0, now.Sub(v.refilled).Seconds()))
+		v.spare = min(maxSpare, v.spare+partsPerSecond*max(0, now.Sub(v.refilled).Seconds()))
 	}
 	v.refilled = now
 }
@@ -162,7 +167,7 @@ func (d *division) begin(blocks int, plain bool) bool {
 	if int(d.spare) < enough(blocks) || now.Before(d.resting) {
 		return false
 	}
-	d.on, d.plain, d.left, d.patience = true, plain, int(d.spare), bits.Len(uint(blocks))+6
+	d.on, d.plain, d.left, d.patience = true, plain, int(min(d.spare, maxParts)), bits.Len(uint(blocks))+6
 	return true
 }
 
@@ -184,12 +189,12 @@ func (d *division) end() (resting bool) {
 	return resting
 }
 
-// spend pays for a part that is sent.
-func (d *division) spend() {
+// spend pays for a part that was sent and took that long.
+func (d *division) spend(took time.Duration) {
 	if d.on {
 		d.left--
 		d.used++
-		d.spare--
+		d.spare -= 1 + min(maxSlow, took.Seconds()/slowPart.Seconds())
 	}
 }
 

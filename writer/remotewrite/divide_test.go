@@ -267,7 +267,7 @@ func TestEverySampleIsTakenOrCountedOnceAndInOrder(t *testing.T) {
 			if len(b.picky.taken) != b.counts["sent"] || b.counts["sent"]+dropped != len(all) {
 				t.Errorf("%d samples, %d taken: %v", len(all), len(b.picky.taken), b.counts)
 			}
-			if b.requests > rounds+maxParts+partsPerSecond || b.again > 0 {
+			if b.requests > rounds+maxSpare+partsPerSecond || b.requests > rounds*(1+maxParts) || b.again > 0 {
 				t.Errorf("%d requests, %d of them the same again", b.requests, b.again)
 			}
 			if s := b.queue.Stats(); s.Blocks != 0 {
@@ -327,7 +327,7 @@ func TestPartsAreFewInTheLongRun(t *testing.T) {
 			b.sender.linger = 0
 			b.pass(t, 100*time.Millisecond)
 		}
-		most := maxParts + 60*partsPerSecond
+		most := maxSpare + 60*partsPerSecond
 		more := b.requests - 2*rounds // of one row for each target
 		t.Logf("%d requests more in a minute", more)
 		if more > most || more < most/2 {
@@ -514,6 +514,33 @@ func TestSuspectsAreBounded(t *testing.T) {
 		<-time.After(suspectFor + time.Second)
 		if _, ok := v.suspected(5 * maxSuspects); ok {
 			t.Error("the last one is suspected for ever")
+		}
+	})
+}
+
+func TestPartsTakeHalfTheTimeAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newPickyBench(asItIs, memory(), refusing("target-3-", "target-7-", "target-11-", "target-15-"))
+		const answersIn = 200 * time.Millisecond
+		quick := b.sender.client.http
+		b.sender.client.http = doerFunc(func(r *http.Request) (*http.Response, error) {
+			<-time.After(answersIn)
+			return quick.Do(r)
+		})
+		b.sender.linger = 0
+		const rounds, every = 200, 3 * time.Second
+		for range rounds {
+			b.scrape(16, 2, 2)
+			b.pass(t, every)
+		}
+		more := b.requests - rounds
+		spent := time.Duration(more) * answersIn
+		t.Logf("%v of parts in %v", spent, rounds*every)
+		if spent > rounds*every/2 || spent < rounds*every/4 {
+			t.Errorf("%d requests more in %v took %v, want half of it at most", more, rounds*every, spent)
+		}
+		if s := b.queue.Stats(); s.Blocks > 16 {
+			t.Errorf("%d blocks wait", s.Blocks)
 		}
 	})
 }

@@ -199,10 +199,11 @@ func (s *Sender) deliverParts(ctx context.Context, blocks []queue.Block, d *divi
 		o, r := tooLarge, objection{}
 		if len(some) > 1 || some[0].Samples == 1 || some[0].RawLen <= most {
 			var err error
-			d.spend()
+			begun := time.Now()
 			if o, r, err = s.send(ctx, some, d.plain); err != nil {
 				return err
 			}
+			d.spend(time.Since(begun))
 		}
 		settled, err := len(some), error(nil)
 		switch {
