@@ -47,14 +47,8 @@ func TestAFullDiskCostsNothing(t *testing.T) {
 	w.recovered(t)
 
 	// With the room the promise is back.
-	w.backlog(t, 5)
-	w.kill()
-	w.start(t)
-	w.sink.up(t)
-	w.served(t, 2)
-	v := w.settle(t, time.Minute)
-	v.check(t)
-	v.inOrder(t)
+	w.killed(t, 5)
+	w.allArrived(t)
 }
 
 // TestAFolderThatGoesAwayIsMadeAgain takes the log's folder from under the
@@ -95,11 +89,7 @@ func TestAFolderThatGoesAwayIsMadeAgain(t *testing.T) {
 			w.flowing(t, 2000)
 			lost, _ := w.agent.metric("kinglet_writer_samples_dropped_total")
 
-			w.backlog(t, 5)
-			w.kill()
-			w.start(t)
-			w.sink.up(t)
-			w.served(t, 2)
+			w.killed(t, 5)
 			v := w.settle(t, time.Minute)
 			t.Log(v)
 			if n := float64(v.lostSamples()); n != lost {
@@ -134,14 +124,8 @@ func TestAReadOnlyFolderIsSaidAndSurvived(t *testing.T) {
 
 	chmod(t, w.queueDir, 0o777)
 	w.recovered(t)
-	w.backlog(t, 5)
-	w.kill()
-	w.start(t)
-	w.sink.up(t)
-	w.served(t, 2)
-	v := w.settle(t, time.Minute)
-	v.check(t)
-	v.inOrder(t)
+	w.killed(t, 5)
+	w.allArrived(t)
 }
 
 // TestTwoOnOneFolderIsRefused starts a second kinglet on the folder of the
@@ -159,14 +143,8 @@ func TestTwoOnOneFolderIsRefused(t *testing.T) {
 	if len(second.lines(w.queueDir)) == 0 {
 		t.Errorf("the second kinglet does not name the folder:\n%s", second.tail(5))
 	}
-	w.backlog(t, 3)
-	w.kill()
-	w.start(t)
-	w.sink.up(t)
-	w.served(t, 2)
-	v := w.settle(t, time.Minute)
-	v.check(t)
-	v.inOrder(t)
+	w.killed(t, 3)
+	w.allArrived(t)
 }
 
 // degraded waits until kinglet says that it works in memory only.

@@ -143,6 +143,25 @@ func (w *world) settle(t *testing.T, within time.Duration) verdict {
 	return judge(w.targets, w.sink, w.ends)
 }
 
+// killed lets a backlog of n scrapes gather, kills kinglet and starts it again,
+// with its endpoint back.
+func (w *world) killed(t *testing.T, n int) {
+	t.Helper()
+	w.backlog(t, n)
+	w.kill()
+	w.start(t)
+	w.sink.up(t)
+	w.served(t, 2)
+}
+
+// allArrived wants every sample to arrive, and in order.
+func (w *world) allArrived(t *testing.T) {
+	t.Helper()
+	v := w.settle(t, time.Minute)
+	v.check(t)
+	v.inOrder(t)
+}
+
 // backlog lets the endpoint be away while each target is scraped n times.
 func (w *world) backlog(t *testing.T, n int) {
 	t.Helper()
