@@ -45,7 +45,8 @@ var mayImport = map[string][]string{
 	"k8s/cluster/...":  nil, // programs of the cluster that the end-to-end tests run in
 	"serve/...":        {"kinglet/inputs"},
 	"cmd/...":          {"kinglet/conf", "kinglet/inputs/...", "kinglet/writer/...", "kinglet/k8s", "kinglet/serve/..."},
-	"e2e/...":          nil,
+	"e2e/harness":      nil, // for tests alone
+	"e2e/...":          {"kinglet/e2e/harness"},
 	"internal/tree":    nil, // for tests alone
 }
 

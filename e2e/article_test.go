@@ -20,6 +20,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"kinglet/e2e/harness"
 )
 
 // kubeProxy is where kube-proxy answers on every node.
@@ -83,7 +85,7 @@ func TestArticle(t *testing.T) {
 			r := tt.receiver(t)
 			k := startKinglet(t, "127.0.0.1:9559", mountConfigMaps(t, r.write), tt.args...)
 			const up = `up{job="kube-proxy"}`
-			eventually(t, 3*tt.interval+20*time.Second, "three scrapes stored", func() (bool, string) {
+			harness.Eventually(t, 3*tt.interval+20*time.Second, "three scrapes stored", func() (bool, string) {
 				found := r.points(up)
 				return len(found) >= 3, fmt.Sprint(found, len(proxy.times()), " requests")
 			})
@@ -94,7 +96,7 @@ func TestArticle(t *testing.T) {
 					"job": "kube-proxy", "instance": "http://" + kubeProxy + "/metrics", "agent_hostname": "node-1",
 				}, r.points(up)[n].Ms)
 			}
-			eventually(t, 20*time.Second, "up is 1", func() (bool, string) {
+			harness.Eventually(t, 20*time.Second, "up is 1", func() (bool, string) {
 				values := slices.Collect(maps.Values(r.instant(t, up)))
 				return slices.Equal(values, []float64{1}), fmt.Sprint(values)
 			})
@@ -139,7 +141,7 @@ func checkScrape(t *testing.T, r *receiver, found []stored, n int, page map[stri
 		s, ok := byKey[key(labels)]
 		if !ok || len(s.Points) <= n {
 			if missing++; missing <= 3 {
-				t.Errorf("%s: scrape %d of %s is missing", r.name, n, key(labels))
+				t.Errorf("%s: scrape %d of %s is missing", r.Name, n, key(labels))
 			}
 			continue
 		}
@@ -148,11 +150,11 @@ func checkScrape(t *testing.T, r *receiver, found []stored, n int, page map[stri
 			want.Ms = ms
 		}
 		if got := s.Points[n]; got.Ms != want.Ms || !r.same(got.Value, want.Value) {
-			t.Errorf("%s: scrape %d of %s is %v, want {%d %v}", r.name, n, key(labels), got, want.Ms, want.Value)
+			t.Errorf("%s: scrape %d of %s is %v, want {%d %v}", r.Name, n, key(labels), got, want.Ms, want.Value)
 		}
 	}
 	if missing > 0 || checked < 100 {
-		t.Errorf("%s: %d series of scrape %d are missing, %d are there", r.name, missing, n, checked)
+		t.Errorf("%s: %d series of scrape %d are missing, %d are there", r.Name, missing, n, checked)
 	}
 }
 
@@ -168,11 +170,11 @@ func (r *receiver) same(got, want float64) bool {
 func checkReady(t *testing.T, k *kinglet) {
 	t.Helper()
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
-		if _, err := get(k.url(path)); err != nil {
+		if _, err := harness.Get(k.url(path)); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	metrics, err := get(k.url("/metrics"))
+	metrics, err := harness.Get(k.url("/metrics"))
 	if err != nil || !strings.Contains(metrics, "\nkinglet_") {
 		t.Errorf("/metrics shows nothing of kinglet: %v", err)
 	}

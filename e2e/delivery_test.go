@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
+	"kinglet/internal/tree"
 )
 
 // setup is a configuration in few words.
@@ -31,7 +34,7 @@ func (s setup) tree(t *testing.T) string {
 	for i, keys := range s.instances {
 		files[fmt.Sprintf("input.prometheus/%d.toml", i)] = "[[instances]]\n" + keys + "\n"
 	}
-	return writeTree(t, files)
+	return tree.Make(t, files)
 }
 
 // TestKubeletAndCadvisor sends the kubelet's pages to two receivers at once.
@@ -44,7 +47,7 @@ func TestKubeletAndCadvisor(t *testing.T) {
 	cadvisor := servePage(t, "", func(int) string { return cadvisorPage })
 	fresh := servePage(t, "", func(int) string { return cadvisorPage })
 	receivers := []*receiver{startPrometheus(t), startVictoria(t)}
-	listen := freeAddress(t)
+	listen := harness.FreeAddress(t)
 	k := startKinglet(t, listen, setup{
 		listen: listen, interval: "1s", writerOpt: "batch = 500", // each page takes several requests
 		writers: []string{receivers[0].write, receivers[1].write},
@@ -63,7 +66,7 @@ func TestKubeletAndCadvisor(t *testing.T) {
 			"kubelet": {kubelet.URL, kubeletPage, true}, "cadvisor": {cadvisor.URL, cadvisorPage, true}, "fresh": {fresh.URL, cadvisorPage, false},
 		} {
 			up := fmt.Sprintf("up{job=%q}", job)
-			eventually(t, 20*time.Second, r.name+" has two scrapes of "+job, func() (bool, string) {
+			harness.Eventually(t, 20*time.Second, r.Name+" has two scrapes of "+job, func() (bool, string) {
 				found := r.points(up)
 				return len(found) >= 2, fmt.Sprint(found)
 			})
@@ -93,7 +96,7 @@ func TestWhatWaitsIsSentAtTheEnd(t *testing.T) {
 	page := recordedPage(t, "kube-proxy", "0s")
 	target := servePage(t, "", func(int) string { return page })
 	r := startPrometheus(t)
-	listen := freeAddress(t)
+	listen := harness.FreeAddress(t)
 	k := startKinglet(t, listen, setup{
 		listen: listen, interval: "1m", writerOpt: "batch = 10000\nlinger = \"1m\"", writers: []string{r.write},
 		instances: []string{fmt.Sprintf("urls = [%q]\nlabels = {job = \"x\"}", target.URL)},
@@ -123,7 +126,7 @@ func TestOneReceiverDownLosesNothing(t *testing.T) {
 		return b.String()
 	})
 	prom, victoria := startPrometheus(t), startVictoria(t)
-	listen := freeAddress(t)
+	listen := harness.FreeAddress(t)
 	k := startKinglet(t, listen, setup{
 		listen: listen, interval: "1s", writers: []string{prom.write, victoria.write},
 		instances: []string{fmt.Sprintf("urls = [%q]\nlabels = {job = \"x\"}", target.URL)},
@@ -132,7 +135,7 @@ func TestOneReceiverDownLosesNothing(t *testing.T) {
 	waitMore := func(r *receiver, more int) {
 		t.Helper()
 		base := len(r.points(probe))
-		eventually(t, time.Minute, fmt.Sprintf("%s has %d more scrapes", r.name, more), func() (bool, string) {
+		harness.Eventually(t, time.Minute, fmt.Sprintf("%s has %d more scrapes", r.Name, more), func() (bool, string) {
 			n := len(r.points(probe))
 			return n >= base+more, fmt.Sprint(n, " points")
 		})
@@ -140,20 +143,24 @@ func TestOneReceiverDownLosesNothing(t *testing.T) {
 	waitMore(prom, 3)
 	waitMore(victoria, 3)
 
-	victoria.stop(t, 30*time.Second)
+	victoria.Stop(t, 30*time.Second)
 	waitMore(prom, 6)
 	victoria.start(t)
 	waitMore(victoria, 8)
 
-	prom.signal(t, syscall.SIGSTOP)
+	if err := prom.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	waitMore(victoria, 6)
-	prom.signal(t, syscall.SIGCONT)
+	if err := prom.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	waitMore(prom, 8)
 	k.stop(t)
 
 	asked := len(target.times())
 	for _, r := range []*receiver{prom, victoria} {
-		eventually(t, 20*time.Second, r.name+" has every scrape", func() (bool, string) {
+		harness.Eventually(t, 20*time.Second, r.Name+" has every scrape", func() (bool, string) {
 			n := len(r.points(probe))
 			return n >= asked-1, fmt.Sprintf("%d of %d", n, asked)
 		})
@@ -167,7 +174,7 @@ func checkWork(t *testing.T, r *receiver, asked int) {
 	t.Helper()
 	found := r.series(t, "work_total")
 	if len(found) != 200 {
-		t.Errorf("%s: %d series, want 200", r.name, len(found))
+		t.Errorf("%s: %d series, want 200", r.Name, len(found))
 	}
 	for _, s := range found {
 		var worker int
@@ -175,12 +182,12 @@ func checkWork(t *testing.T, r *receiver, asked int) {
 			t.Fatal(err)
 		}
 		if n := len(s.Points); n < asked-1 || n > asked {
-			t.Errorf("%s: worker %d has %d points of %d scrapes", r.name, worker, n, asked)
+			t.Errorf("%s: worker %d has %d points of %d scrapes", r.Name, worker, n, asked)
 			continue
 		}
 		for n, p := range s.Points {
 			if want := float64(n*1000 + worker); p.Value != want {
-				t.Fatalf("%s: worker %d has %v at place %d, want %v", r.name, worker, p.Value, n, want)
+				t.Fatalf("%s: worker %d has %v at place %d, want %v", r.Name, worker, p.Value, n, want)
 			}
 		}
 	}

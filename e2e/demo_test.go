@@ -12,38 +12,37 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 func TestDemoShowsSamplesAndLeavesNothing(t *testing.T) {
-	temp, address := t.TempDir(), freeAddress(t)
+	temp, address := t.TempDir(), harness.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	demo := newProcess(t, []string{"TMPDIR=" + temp}, binaries.demo, "-kinglet", binaries.kinglet, "-port", port, "-interval", "1s")
+	demo := harness.NewProcess(t, []string{"TMPDIR=" + temp}, binaries.demo, "-kinglet", binaries.kinglet, "-port", port, "-interval", "1s")
 	start := time.Now()
-	demo.start(t)
+	demo.Start(t)
 	ask := func(query string) string {
-		answer, err := get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(query))
+		answer, err := harness.Get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(query))
 		return fmt.Sprint(answer, err)
 	}
-	eventually(t, time.Minute, "every target is up", func() (bool, string) {
+	harness.Eventually(t, time.Minute, "every target is up", func() (bool, string) {
 		answer := ask("sum(up)")
 		return strings.Contains(answer, `"4"`), answer
 	})
 	t.Logf("four targets are up after %v", time.Since(start).Round(time.Millisecond))
-	eventually(t, time.Minute, "counters advance", func() (bool, string) {
+	harness.Eventually(t, time.Minute, "counters advance", func() (bool, string) {
 		answer := ask(`sum(rate(kubeproxy_sync_proxy_rules_duration_seconds_count[1m])) > 0`)
 		return strings.Contains(answer, `"value"`), answer
 	})
-	demo.signal(t, syscall.SIGINT)
-	select {
-	case <-demo.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("did not end after Ctrl-C")
+	if err := demo.Signal(syscall.SIGINT); err != nil { // Ctrl-C
+		t.Fatal(err)
 	}
-	if demo.err != nil {
-		t.Fatalf("ended with %v", demo.err)
+	if err := demo.Wait(t, 30*time.Second); err != nil {
+		t.Fatalf("ended with %v", err)
 	}
 	left, err := os.ReadDir(temp)
 	if err != nil || len(left) > 0 {
@@ -53,22 +52,17 @@ func TestDemoShowsSamplesAndLeavesNothing(t *testing.T) {
 		t.Errorf("still running: %s", line)
 	}
 	for _, want := range []string{"SCRAPED", "PUSHED", "ASKED", "ASK YOURSELF", "kube-proxy", "cadvisor", "0 refused", "nothing is left behind"} {
-		if !strings.Contains(demo.tail(200), want) {
+		if !strings.Contains(demo.Tail(200), want) {
 			t.Errorf("the report does not say %q", want)
 		}
 	}
 }
 
 func TestDemoEndsByItself(t *testing.T) {
-	demo := newProcess(t, nil, binaries.demo, "-kinglet", binaries.kinglet, "-port", "0", "-interval", "1s", "-duration", "8s")
-	demo.start(t)
-	select {
-	case <-demo.done:
-	case <-time.After(40 * time.Second):
-		t.Fatal("did not end")
-	}
-	if demo.err != nil {
-		t.Errorf("ended with %v", demo.err)
+	demo := harness.NewProcess(t, nil, binaries.demo, "-kinglet", binaries.kinglet, "-port", "0", "-interval", "1s", "-duration", "8s")
+	demo.Start(t)
+	if err := demo.Wait(t, 40*time.Second); err != nil {
+		t.Errorf("ended with %v", err)
 	}
 }
 

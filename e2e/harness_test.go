@@ -12,6 +12,8 @@ import (
 
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/prompb"
+
+	"kinglet/e2e/harness"
 )
 
 // TestReceiversTellWhatTheyWereGiven proves the instruments: what is written
@@ -41,9 +43,9 @@ func TestReceiversTellWhatTheyWereGiven(t *testing.T) {
 		}
 		response.Body.Close()
 		if response.StatusCode/100 != 2 {
-			t.Fatalf("%s answered %s", r.name, response.Status)
+			t.Fatalf("%s answered %s", r.Name, response.Status)
 		}
-		eventually(t, 20*time.Second, r.name+" shows the samples", func() (bool, string) {
+		harness.Eventually(t, 20*time.Second, r.Name+" shows the samples", func() (bool, string) {
 			return len(r.points(`m{i="a"}`)) == 1, ""
 		})
 		byKey := map[string]stored{}
@@ -55,10 +57,10 @@ func TestReceiversTellWhatTheyWereGiven(t *testing.T) {
 				continue
 			}
 			if got := byKey[k].Points; len(got) != 1 || got[0].Ms != now || !r.same(got[0].Value, want.Value) {
-				t.Errorf("%s: %s is %v, want {%d %v}", r.name, k, got, now, want.Value)
+				t.Errorf("%s: %s is %v, want {%d %v}", r.Name, k, got, now, want.Value)
 			}
 		}
-		eventually(t, 20*time.Second, r.name+" computes", func() (bool, string) {
+		harness.Eventually(t, 20*time.Second, r.Name+" computes", func() (bool, string) {
 			got := r.instant(t, `sum(m{i=~"[a-c]"})`)
 			return len(got) == 1 && got[""] == 0, fmt.Sprint(got)
 		})

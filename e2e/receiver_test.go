@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
+	"kinglet/internal/tree"
 )
 
 // point is one stored sample.
@@ -41,7 +44,7 @@ func key(labels map[string]string) string {
 
 // receiver is a database that takes remote write.
 type receiver struct {
-	*process
+	*harness.Process
 	base  string // URL
 	write string // URL for remote write
 	ready string // URL that answers 2xx once it works
@@ -55,11 +58,11 @@ type receiver struct {
 // startPrometheus runs Debian's prometheus with its remote-write receiver.
 func startPrometheus(t *testing.T) *receiver {
 	t.Helper()
-	address, dir := freeAddress(t), t.TempDir()
-	conf := writeTree(t, map[string]string{"prometheus.yml": "global: {scrape_interval: 1h}\n"})
+	address, dir := harness.FreeAddress(t), t.TempDir()
+	conf := tree.Make(t, map[string]string{"prometheus.yml": "global: {scrape_interval: 1h}\n"})
 	base := "http://" + address
 	r := &receiver{base: base, write: base + "/api/v1/write", ready: base + "/-/ready", exact: true}
-	r.process = newProcess(t, nil, "prometheus", "--config.file="+filepath.Join(conf, "prometheus.yml"),
+	r.Process = harness.NewProcess(t, nil, "prometheus", "--config.file="+filepath.Join(conf, "prometheus.yml"),
 		"--storage.tsdb.path="+dir, "--web.listen-address="+address, "--web.enable-remote-write-receiver")
 	r.start(t)
 	return r
@@ -68,10 +71,10 @@ func startPrometheus(t *testing.T) *receiver {
 // startVictoria runs Debian's victoria-metrics.
 func startVictoria(t *testing.T) *receiver {
 	t.Helper()
-	address, dir := freeAddress(t), t.TempDir()
+	address, dir := harness.FreeAddress(t), t.TempDir()
 	base := "http://" + address
 	r := &receiver{base: base, write: base + "/api/v1/write", ready: base + "/health", flush: base + "/internal/force_flush"}
-	r.process = newProcess(t, nil, "victoria-metrics", "-httpListenAddr="+address, "-storageDataPath="+dir,
+	r.Process = harness.NewProcess(t, nil, "victoria-metrics", "-httpListenAddr="+address, "-storageDataPath="+dir,
 		"-search.latencyOffset=0s", "-search.disableCache", "-loggerLevel=WARN")
 	r.start(t)
 	return r
@@ -80,11 +83,11 @@ func startVictoria(t *testing.T) *receiver {
 // start runs the receiver, again if need be, and waits until it works.
 func (r *receiver) start(t *testing.T) {
 	t.Helper()
-	r.process.start(t)
-	eventually(t, time.Minute, r.name+" is ready", func() (bool, string) {
-		_, err := get(r.ready)
-		if r.ended() {
-			t.Fatalf("%s ended with %v", r.name, r.err)
+	r.Start(t)
+	harness.Eventually(t, time.Minute, r.Name+" is ready", func() (bool, string) {
+		_, err := harness.Get(r.ready)
+		if ended, how := r.Ended(); ended {
+			t.Fatalf("%s ended with %v", r.Name, how)
 		}
 		return err == nil, fmt.Sprint(err)
 	})
@@ -95,7 +98,7 @@ func (r *receiver) series(t *testing.T, selector string) []stored {
 	t.Helper()
 	found, err := r.raw(selector)
 	if err != nil {
-		t.Fatalf("ask %s for %s: %v", r.name, selector, err)
+		t.Fatalf("ask %s for %s: %v", r.Name, selector, err)
 	}
 	return found
 }
@@ -115,7 +118,7 @@ func (r *receiver) instant(t *testing.T, query string) map[string]float64 {
 	t.Helper()
 	var answer queryAnswer
 	if err := getJSON(r.base+"/api/v1/query?query="+url.QueryEscape(query), &answer); err != nil {
-		t.Fatalf("ask %s for %s: %v", r.name, query, err)
+		t.Fatalf("ask %s for %s: %v", r.Name, query, err)
 	}
 	values := map[string]float64{}
 	for _, result := range answer.Data.Result {
@@ -156,7 +159,7 @@ func (j jsonPoint) point() (point, error) {
 // instant query for a range with them.
 func (r *receiver) raw(selector string) ([]stored, error) {
 	if r.flush != "" {
-		if _, err := get(r.flush); err != nil {
+		if _, err := harness.Get(r.flush); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // account is kinglet's service account, as the API server names it.
@@ -24,7 +26,7 @@ func restartedKubelet(t *testing.T) {
 	old := tokenID(t)
 	node.daemon(t, "restart", "kubelet")
 	eventually(t, time.Minute, "the kubelet answers", func() (bool, string) {
-		_, err := fetch("http://127.0.0.1:10248/healthz")
+		_, err := harness.Get("http://127.0.0.1:10248/healthz")
 		return err == nil, fmt.Sprint(err)
 	})
 	back := time.Now()

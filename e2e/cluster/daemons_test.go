@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // iptablesSeries are what kube-proxy has in iptables mode alone; in nftables mode
@@ -50,10 +52,10 @@ func useProxyMode(t *testing.T, from, to string) {
 	}
 	node.daemon(t, "restart", "kube-proxy")
 	eventually(t, time.Minute, "kube-proxy is healthy", func() (bool, string) {
-		_, err := fetch("http://127.0.0.1:10256/healthz")
+		_, err := harness.Get("http://127.0.0.1:10256/healthz")
 		return err == nil, fmt.Sprint(err)
 	})
-	mode, err := fetch("http://127.0.0.1:10249/proxyMode")
+	mode, err := harness.Get("http://127.0.0.1:10249/proxyMode")
 	if err != nil || mode != to {
 		t.Fatalf("kube-proxy is in mode %q: %v", mode, err)
 	}

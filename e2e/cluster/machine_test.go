@@ -6,10 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,6 +15,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // machine is the cluster's one node, in whose network these tests run.
@@ -159,21 +159,8 @@ func (m *machine) agent(t *testing.T) pod {
 }
 
 // ask fetches a page of kinglet's own, on the node's loopback.
-func (m *machine) ask(path string) (string, error) { return fetch("http://127.0.0.1:9559" + path) }
-
-// fetch gets a page of at most 64 MiB.
-func fetch(url string) (string, error) {
-	client := http.Client{Timeout: 20 * time.Second}
-	response, err := client.Get(url)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err == nil && response.StatusCode/100 != 2 {
-		err = errors.New(response.Status + ": " + string(body))
-	}
-	return string(body), err
+func (m *machine) ask(path string) (string, error) {
+	return harness.Get("http://127.0.0.1:9559" + path)
 }
 
 // figures are what was measured, printed when all is done.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // podsByAnnotation looks for each of manifests/pods.yaml.
@@ -89,7 +91,7 @@ func deletedPod(t *testing.T) {
 	node.must(t, "-n", "apps", "delete", "pod", "doomed", "--wait=false")
 	asked := time.Now()
 	eventually(t, time.Minute, "the pod is gone", func() (bool, string) {
-		_, err := fetch("http://" + instant(t, `last_over_time(sample_scrapes_total{pod="doomed"}[5m])`)[0].labels["instance"] + "/healthz")
+		_, err := harness.Get("http://" + instant(t, `last_over_time(sample_scrapes_total{pod="doomed"}[5m])`)[0].labels["instance"] + "/healthz")
 		return err != nil, "it answers"
 	})
 	gone := time.Now()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // receiverURL is the service of manifests/receiver.yaml.
@@ -59,7 +61,7 @@ func (j jsonPoint) point() (point, error) {
 
 // query asks the receiver; it answers as of now.
 func query(promql string) ([]series, error) {
-	body, err := fetch(receiverURL + "/api/v1/query?query=" + url.QueryEscape(promql))
+	body, err := harness.Get(receiverURL + "/api/v1/query?query=" + url.QueryEscape(promql))
 	if err != nil {
 		return nil, fmt.Errorf("ask for %s: %w", promql, err)
 	}

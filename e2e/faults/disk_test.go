@@ -110,9 +110,9 @@ func TestAReadOnlyFolderIsSaidAndSurvived(t *testing.T) {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 { // root may write anyway
-		w.agent.as = &syscall.Credential{Uid: 65534, Gid: 65534}
-		w.agent.binary = filepath.Join(w.agent.conf, "kinglet") // its own folder may be root's alone
-		copyFile(t, w.agent.binary, suite.binary)
+		w.agent.As = &syscall.Credential{Uid: 65534, Gid: 65534}
+		w.agent.Args[0] = filepath.Join(w.agent.conf, "kinglet") // its own folder may be root's alone
+		copyFile(t, w.agent.Args[0], suite.binary)
 		open(t, w.agent.conf)
 		open(t, w.queueDir)
 	}
@@ -137,11 +137,11 @@ func TestTwoOnOneFolderIsRefused(t *testing.T) {
 	w.served(t, 2)
 	second := newAgent(t, w.agent.conf, w.agent.listen)
 	second.start(t)
-	if code := second.exit(t, 10*time.Second); code == 0 {
+	if err := second.Wait(t, 10*time.Second); err == nil {
 		t.Error("the second kinglet ended with 0")
 	}
 	if len(second.lines(w.queueDir)) == 0 {
-		t.Errorf("the second kinglet does not name the folder:\n%s", second.tail(5))
+		t.Errorf("the second kinglet does not name the folder:\n%s", second.Tail(5))
 	}
 	w.killed(t, 3)
 	w.allArrived(t)

@@ -23,17 +23,14 @@
 package faults
 
 import (
-	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // suite is what all tests of a run share; TestMain sets it once.
@@ -51,36 +48,23 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 const atOnce = "6"
 
 func run(m *testing.M) int {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		_ = flag.Set("test.parallel", atOnce) // the flag exists in every test binary
-	}
+	harness.AtOnce(atOnce)
 	if err := readSettings(); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		return 1
 	}
-	if suite.binary == "" {
-		dir, err := os.MkdirTemp("", "kinglet-faults-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "faults:", err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		suite.binary = filepath.Join(dir, "kinglet")
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", suite.binary, "kinglet/cmd/kinglet")
-		if text, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "faults: build kinglet: %v\n%s", err, text)
-			return 1
-		}
+	path, clean, err := harness.Binary("kinglet")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		return 1
 	}
+	defer clean()
+	suite.binary = path
 	fmt.Printf("faults: FAULTS_SEED=%d\n", suite.seed)
 	return m.Run()
 }
 
 func readSettings() error {
-	suite.binary = os.Getenv("KINGLET_BIN")
 	suite.seed, suite.kills, suite.outage, suite.window = rand.Uint64(), 30, 20*time.Second, 100*time.Millisecond
 	var err error
 	if text := os.Getenv("FAULTS_SEED"); text != "" {
@@ -106,25 +90,10 @@ func readSettings() error {
 // random is the source of a test's random moments.
 func random() *rand.Rand { return rand.New(rand.NewPCG(suite.seed, 0)) }
 
-// eventually asks until done says so; at the deadline it fails the test with
-// what done said last.
+// eventually asks until done says so, or the test has failed.
 func eventually(t *testing.T, deadline time.Duration, what string, done func() (ok bool, state string)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ok, state := done()
-		if ok {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v; last seen: %s", what, deadline, state)
-		case <-tick.C:
-		}
-	}
+	harness.Eventually(t, deadline, what, done)
 }
 
 // pass lets real time go by.
@@ -137,15 +106,4 @@ func pass(t *testing.T, d time.Duration) {
 	case <-t.Context().Done():
 		t.Fatal("the test was stopped")
 	}
-}
-
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
+	"kinglet/internal/tree"
 )
 
 // setup says what a world is like; zero values mean few small targets, scraped
@@ -49,7 +52,7 @@ func newWorld(t *testing.T, s setup) *world {
 		tg.lasting = s.lasting
 	}
 	w.url, w.urls = w.sink.url(), w.targets.urls()
-	w.agent = newAgent(t, t.TempDir(), freeAddress(t))
+	w.agent = newAgent(t, t.TempDir(), harness.FreeAddress(t))
 	w.configure(t)
 	return w
 }
@@ -61,22 +64,13 @@ func (w *world) configure(t *testing.T) {
 	if w.memory {
 		queue = ""
 	}
-	files := map[string]string{
+	tree.Write(t, w.agent.conf, map[string]string{
 		"config.toml": fmt.Sprintf("[global]\nomit_hostname = true\n[serve]\nlisten = %q\n[log]\nlevel = \"debug\"\n"+
 			"[writer_opt]\nlinger = \"50ms\"\n%s%s\n[[writers]]\nname = \"main\"\nurl = %q\ntimeout = 2000\nmax_backoff = \"500ms\"\n%s\n",
 			w.agent.listen, queue, w.writerOpt, w.url, w.writer),
 		"input.prometheus/targets.toml": fmt.Sprintf("interval = %q\n[[instances]]\nurls = %s\nurl_label_key = \"t\"\n"+
 			"url_label_value = \"{{.Path}}\"\nscrape_meta = false\ntimeout = \"10s\"\n", w.interval, w.urls),
-	}
-	for name, text := range files {
-		name = filepath.Join(w.agent.conf, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }
 
 // start starts kinglet, again after an end.
@@ -91,14 +85,14 @@ func (w *world) start(t *testing.T) {
 // kill ends kinglet with SIGKILL.
 func (w *world) kill() {
 	w.ends = append(w.ends, end{at: time.Now()})
-	w.agent.kill()
+	w.agent.Kill()
 }
 
 // terminate ends kinglet with SIGTERM and tells how long it took.
 func (w *world) terminate(t *testing.T, within time.Duration) time.Duration {
 	t.Helper()
 	w.ends = append(w.ends, end{at: time.Now()})
-	return w.agent.terminate(t, within)
+	return w.agent.Stop(t, within)
 }
 
 // flowing waits until n more samples have arrived.

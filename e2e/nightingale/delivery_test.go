@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // TestOverloadLosesNothing stalls the store behind Nightingale, which then
@@ -18,7 +20,7 @@ func TestOverloadLosesNothing(t *testing.T) {
 	for range 3 {
 		before := n.answered(499)
 		n.set(func() { n.stalled = true })
-		eventually(t, time.Minute, "writes are answered 499", func() (bool, string) {
+		harness.Eventually(t, time.Minute, "writes are answered 499", func() (bool, string) {
 			return n.answered(499) > before+3, fmt.Sprint(n.answered(499))
 		})
 		n.set(func() { n.stalled = false })
@@ -105,9 +107,9 @@ func TestARestartInAnOutageKeepsWhatWaits(t *testing.T) {
 	n.set(func() { n.offline = true })
 	awaitPages(t, x, 15)
 	pass(50 * time.Millisecond) // the page served last is read and logged
-	k.kill()
+	k.Kill()
 	killed := x.served.Load()
-	k.start(t)
+	k.Start(t)
 	awaitPages(t, x, 10)
 	n.set(func() { n.offline = false })
 	caughtUp(t, n, x)

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 func heartbeatTable(n *simulator) string {
@@ -18,7 +20,7 @@ func heartbeatTable(n *simulator) string {
 // awaitHost waits for a heartbeat of node-1 beyond the one numbered so.
 func awaitHost(t *testing.T, n *simulator, beyond int) host {
 	t.Helper()
-	eventually(t, 10*time.Second, "node-1 is in the host list", func() (bool, string) {
+	harness.Eventually(t, 10*time.Second, "node-1 is in the host list", func() (bool, string) {
 		h, ok := n.host("node-1")
 		return ok && h.beats > beyond, fmt.Sprintf("%d heartbeats", h.beats)
 	})
@@ -71,10 +73,8 @@ func TestAnOfferedUpdateIsNotTaken(t *testing.T) {
 	before := checksum(t)
 	k := startKinglet(t, x, configuration(n, "", heartbeatTable(n)))
 	awaitHost(t, n, 1)
-	select {
-	case <-k.done:
-		t.Fatalf("kinglet ended: %v", k.err)
-	default:
+	if ended, how := k.Ended(); ended {
+		t.Fatalf("kinglet ended: %v", how)
 	}
 	k.stop(t)
 	n.mu.Lock()

@@ -8,13 +8,12 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
+	"kinglet/internal/tree"
 )
 
 // target serves pages whose series all have the number of the page as value.
@@ -43,10 +42,8 @@ func newTarget(t *testing.T) *target {
 
 // kinglet is the agent under test, on a configuration.
 type kinglet struct {
-	dir, log string
-	cmd      *exec.Cmd
-	done     chan struct{} // closed when it has ended
-	err      error         // how it ended; read after done
+	*harness.Process
+	dir string
 }
 
 // configuration of a kinglet that scrapes x every 200 ms and writes to n;
@@ -79,76 +76,20 @@ max_backoff = "200ms"
 
 func startKinglet(t *testing.T, x *target, configuration string) *kinglet {
 	t.Helper()
-	k := &kinglet{dir: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
-	k.write(t, "config.toml", configuration)
-	k.write(t, "input.prometheus/page.toml", fmt.Sprintf("[[instances]]\nurls = [%q]\nlabels = { job = \"page\" }\n", x.URL))
-	t.Cleanup(func() {
-		k.kill()
-		if t.Failed() {
-			text, _ := os.ReadFile(k.log)
-			t.Logf("kinglet printed:\n%s", text)
-		}
+	k := &kinglet{dir: t.TempDir()}
+	tree.Write(t, k.dir, map[string]string{
+		"config.toml":                configuration,
+		"input.prometheus/page.toml": fmt.Sprintf("[[instances]]\nurls = [%q]\nlabels = { job = \"page\" }\n", x.URL),
 	})
-	k.start(t)
+	k.Process = harness.NewProcess(t, []string{"HOSTNAME=node-1"}, binary, "--configs", k.dir)
+	k.Start(t)
 	return k
-}
-
-// write replaces a file of the configuration.
-func (k *kinglet) write(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join(k.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// start runs kinglet; it may be called again when it has ended.
-func (k *kinglet) start(t *testing.T) {
-	t.Helper()
-	out, err := os.OpenFile(k.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := exec.Command(binary, "--configs", k.dir)
-	cmd.Env = append(os.Environ(), "HOSTNAME=node-1")
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start kinglet: %v", err)
-	}
-	done := make(chan struct{})
-	k.cmd, k.done = cmd, done
-	go func() {
-		k.err = cmd.Wait()
-		close(done)
-	}()
 }
 
 // stop asks kinglet to end and wants exit code 0 in time.
 func (k *kinglet) stop(t *testing.T) {
 	t.Helper()
-	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-k.done:
-	case <-time.After(20 * time.Second):
-		t.Fatal("kinglet did not end within 20 s")
-	}
-	if k.err != nil {
-		t.Fatalf("kinglet ended with %v", k.err)
-	}
-}
-
-// kill ends kinglet as SIGKILL does, if it runs, and waits for it.
-func (k *kinglet) kill() {
-	if k.cmd != nil {
-		_ = k.cmd.Process.Kill() // it may have ended
-		<-k.done
-	}
+	k.Stop(t, 20*time.Second)
 }
 
 // pages are the numbers of the pages that are stored of one series, in the
@@ -188,7 +129,7 @@ func wantEveryPageOnce(t *testing.T, n *simulator, x *target) {
 func awaitPages(t *testing.T, x *target, more int64) {
 	t.Helper()
 	until := x.served.Load() + more
-	eventually(t, time.Minute, fmt.Sprintf("%d more pages", more), func() (bool, string) {
+	harness.Eventually(t, time.Minute, fmt.Sprintf("%d more pages", more), func() (bool, string) {
 		return x.served.Load() >= until, fmt.Sprint(x.served.Load())
 	})
 }
@@ -196,7 +137,7 @@ func awaitPages(t *testing.T, x *target, more int64) {
 // caughtUp waits until what is stored is no more than two pages behind.
 func caughtUp(t *testing.T, n *simulator, x *target) {
 	t.Helper()
-	eventually(t, time.Minute, "the store has caught up", func() (bool, string) {
+	harness.Eventually(t, time.Minute, "the store has caught up", func() (bool, string) {
 		for _, samples := range n.series(`__name__="page"`, `i="0"`) {
 			numbers, _ := pages(samples)
 			if served := x.served.Load(); int64(len(numbers)) >= served-2 {

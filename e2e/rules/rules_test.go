@@ -16,15 +16,15 @@ package rules
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // atOnce bounds the agents that run side by side.
@@ -39,12 +39,7 @@ var suite struct {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		_ = flag.Set("test.parallel", atOnce) // the flag exists in every test binary
-	}
+	harness.AtOnce(atOnce)
 	agent, clean, err := chooseAgent()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rules:", err)
@@ -61,8 +56,8 @@ func run(m *testing.M) int {
 // chooseAgent reads RULES_AGENT=kind:path; without it kinglet is judged, from
 // KINGLET_BIN or built here. clean removes what was built.
 func chooseAgent() (agent Agent, clean func(), err error) {
-	clean = func() {}
 	if chosen := os.Getenv("RULES_AGENT"); chosen != "" {
+		clean = func() {}
 		kind, path, ok := strings.Cut(chosen, ":")
 		if !ok || path == "" {
 			return nil, clean, fmt.Errorf("RULES_AGENT=%s: want kind:path, such as prometheus:/usr/bin/prometheus", chosen)
@@ -74,21 +69,8 @@ func chooseAgent() (agent Agent, clean func(), err error) {
 		agent, err = newAgent(kind, path)
 		return agent, clean, err
 	}
-	if path := os.Getenv("KINGLET_BIN"); path != "" {
-		path, err = filepath.Abs(path)
-		return kingletAgent{bin: path}, clean, err
-	}
-	dir, err := os.MkdirTemp("", "kinglet-rules-")
-	if err != nil {
-		return nil, clean, err
-	}
-	clean = func() { _ = os.RemoveAll(dir) } // a leftover in the temp folder harms nobody
-	bin := filepath.Join(dir, "kinglet")
-	if out, err := exec.Command("go", "build", "-o", bin, "kinglet/cmd/kinglet").CombinedOutput(); err != nil {
-		clean()
-		return nil, func() {}, fmt.Errorf("build kinglet: %w\n%s", err, out)
-	}
-	return kingletAgent{bin: bin}, clean, nil
+	path, clean, err := harness.Binary("kinglet")
+	return kingletAgent{bin: path}, clean, err
 }
 
 func newAgent(kind, path string) (Agent, error) {

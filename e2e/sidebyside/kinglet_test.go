@@ -5,24 +5,20 @@ package sidebyside
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
 )
 
 // agent is the kinglet binary, which pushes to the side's receiver.
 type agent struct {
+	*harness.Process
 	side    *side
 	version string // of remote write
 	dir     string // of its configuration
-	log     string // path of what it prints
-
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended; read after done
 }
 
 func newKinglet(t *testing.T, w *world, name, version string) *side {
@@ -30,9 +26,9 @@ func newKinglet(t *testing.T, w *world, name, version string) *side {
 	s := newSide(t, w, name)
 	s.receiver = newReceiver(t, s.db, version)
 	dir := t.TempDir()
-	s.scraper = &agent{
-		side: s, version: version, dir: filepath.Join(dir, "conf"), log: filepath.Join(dir, "log"), done: make(chan struct{}),
-	}
+	a := &agent{Process: harness.NewProcess(t, nil, binary, "--configs", dir), side: s, version: version, dir: dir}
+	a.Name = name
+	s.scraper = a
 	return s
 }
 
@@ -86,67 +82,25 @@ func (a *agent) start(t *testing.T, active map[string]bool) {
 	if err := a.write(active); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(a.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	a.cmd = exec.Command(binary, "--configs", a.dir)
-	a.cmd.Stdout, a.cmd.Stderr = out, out
-	if err := a.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		a.err = a.cmd.Wait()
-		close(a.done)
-	}()
-	t.Cleanup(func() {
-		_ = a.cmd.Process.Kill() // it may have ended
-		<-a.done
-		if t.Failed() {
-			t.Logf("%s printed at last:\n%s", a.side.name, a.tail(15))
-		}
-	})
+	a.Start(t)
 }
 
 func (a *agent) apply(active map[string]bool) error {
 	if err := a.write(active); err != nil {
 		return err
 	}
-	return a.cmd.Process.Signal(syscall.SIGHUP)
+	return a.Signal(syscall.SIGHUP)
 }
 
 func (a *agent) ended() string {
-	select {
-	case <-a.done:
-		return fmt.Sprintf("%v\n%s", a.err, a.tail(20))
-	default:
-		return ""
+	if ended, how := a.Ended(); ended {
+		return fmt.Sprintf("%v\n%s", how, a.Tail(20))
 	}
+	return ""
 }
 
 // stop asks the agent to end; it flushes and exits with 0.
 func (a *agent) stop(t *testing.T) {
 	t.Helper()
-	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-a.done:
-		if a.err != nil {
-			t.Errorf("%s ended with %v", a.side.name, a.err)
-		}
-	case <-time.After(15 * time.Second):
-		t.Errorf("%s did not end within 15 s of SIGTERM", a.side.name)
-	}
-}
-
-// tail is the end of what the agent printed.
-func (a *agent) tail(n int) string {
-	text, err := os.ReadFile(a.log)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	a.Stop(t, 15*time.Second)
 }

@@ -22,10 +22,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"kinglet/e2e/harness"
+	"kinglet/internal/tree"
 )
 
 // rounds is how often each target is scraped at least. Scripts end before.
@@ -33,11 +35,10 @@ const rounds = 52
 
 // The sides.
 const (
-	reference  = "prometheus"
-	twin       = "prometheus again" // the instrument's own check: it must not differ from the reference
-	kinglet1   = "kinglet 1.0"
-	kinglet2   = "kinglet 2.0"
-	kingletBin = "KINGLET_BIN"
+	reference = "prometheus"
+	twin      = "prometheus again" // the instrument's own check: it must not differ from the reference
+	kinglet1  = "kinglet 1.0"
+	kinglet2  = "kinglet 2.0"
 )
 
 // binary is the program under test; TestMain sets it once.
@@ -45,23 +46,14 @@ var binary string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-// run finds the program, KINGLET_BIN, or builds it.
 func run(m *testing.M) int {
-	if binary = os.Getenv(kingletBin); binary != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "kinglet-sidebyside-")
+	path, clean, err := harness.Binary("kinglet")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sidebyside:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "kinglet")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "kinglet/cmd/kinglet")
-	if text, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "sidebyside: build kinglet: %v\n%s", err, text)
-		return 1
-	}
+	defer clean()
+	binary = path
 	return m.Run()
 }
 
@@ -136,8 +128,9 @@ func checkPlayed(t *testing.T, w *world, histories map[string]*record) {
 // returns what kinglet says against it, or "".
 func refusesMessage(t *testing.T, version string) string {
 	t.Helper()
-	dir := t.TempDir()
-	writeFile(t, dir, "config.toml", "[[writers]]\nurl = \"http://127.0.0.1:1/api/v1/write\"\nprotobuf_message = \""+version+"\"\n")
+	dir := tree.Make(t, map[string]string{
+		"config.toml": "[[writers]]\nurl = \"http://127.0.0.1:1/api/v1/write\"\nprotobuf_message = \"" + version + "\"\n",
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	text, _ := exec.CommandContext(ctx, binary, "check", "--configs", dir).CombinedOutput() // its exit code may be about other things
@@ -147,19 +140,4 @@ func refusesMessage(t *testing.T, version string) string {
 		}
 	}
 	return ""
-}
-
-func writeFile(t *testing.T, dir, name, text string) {
-	t.Helper()
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	// The agent may be watching: it must see the old file or the new one.
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
 }
