@@ -14,9 +14,9 @@ type EncodedSeries struct {
 }
 
 // NewShapeFromEncoded is NewShape for labels that are encoded already. It keeps
-// none of the bytes.
-func NewShapeFromEncoded(series []EncodedSeries) *Shape {
-	p := newPacker(len(series))
+// none of the bytes, and works in room.
+func NewShapeFromEncoded(room *LabelRoom, series []EncodedSeries) *Shape {
+	p := newPacker(room, len(series))
 	for i := range series {
 		checkFinalEncoded(series[i].Labels)
 		p.add(series[i].Labels, series[i].Kind, series[i].Meta)

@@ -74,7 +74,7 @@ const blockColumns = 128
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
 func NewShape(series []Series) *Shape {
-	p := newPacker(len(series))
+	p := newPacker(new(LabelRoom), len(series))
 	var now []byte
 	for i := range series {
 		checkFinal(series[i].Labels)
@@ -84,24 +84,24 @@ func NewShape(series []Series) *Shape {
 	return p.shape
 }
 
-// packer makes a shape column by column.
+// packer makes a shape column by column. In its room are the label sets since the
+// last full block, and the one added last.
 type packer struct {
-	shape  *Shape
-	added  int
-	block  []byte // the label sets since the last full block
-	packed []byte // scratch
-	before []byte // the label set added last
-	place  map[*Meta]uint32
+	*LabelRoom
+	shape *Shape
+	added int
+	place map[*Meta]uint32
 }
 
-func newPacker(columns int) *packer {
-	return &packer{shape: &Shape{columns: columns, blocks: make([][]byte, 0, (columns+blockColumns-1)/blockColumns)}}
+func newPacker(room *LabelRoom, columns int) *packer {
+	room.raw, room.before = room.raw[:0], room.before[:0]
+	return &packer{LabelRoom: room, shape: &Shape{columns: columns, blocks: make([][]byte, 0, (columns+blockColumns-1)/blockColumns)}}
 }
 
 // add adds a column. The label set stays the caller's.
 func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
 	s := p.shape
-	p.block = appendDifference(p.block, p.before, labels)
+	p.raw = appendDifference(p.raw, p.before, labels)
 	p.before = append(p.before[:0], labels...)
 	if kind != KindFloat {
 		if s.kinds == nil {
@@ -121,20 +121,23 @@ func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
 	}
 	if p.added++; p.added%blockColumns == 0 || p.added == s.columns {
 		s.blocks = append(s.blocks, bytes.Clone(p.pack()))
-		p.block, p.before = p.block[:0], p.before[:0]
+		p.raw, p.before = p.raw[:0], p.before[:0]
 	}
 }
 
-// pack compresses the block, with less care in a small shape, which is soon
-// merged into another.
+// largeShape columns make a shape that lasts: smaller ones are merged into others
+// before long, where series come and go.
+const largeShape = 512
+
+// pack compresses the block, with less care in a shape that is soon another.
 func (p *packer) pack() []byte {
-	if need := s2.MaxEncodedLen(len(p.block)); cap(p.packed) < need {
+	if need := s2.MaxEncodedLen(len(p.raw)); cap(p.packed) < need {
 		p.packed = make([]byte, need)
 	}
-	if p.shape.columns < blockColumns {
-		return s2.EncodeSnappy(p.packed[:cap(p.packed)], p.block)
+	if p.shape.columns < largeShape {
+		return s2.EncodeSnappy(p.packed[:cap(p.packed)], p.raw)
 	}
-	return s2.EncodeSnappyBetter(p.packed[:cap(p.packed)], p.block)
+	return s2.EncodeSnappyBetter(p.packed[:cap(p.packed)], p.raw)
 }
 
 // Len is the number of columns.
@@ -169,18 +172,28 @@ func (s *Shape) Meta(i int) *Meta {
 // only.
 func (s *Shape) Metas() []*Meta { return s.metas }
 
+// LabelRoom is the memory that reading and packing label sets takes, for whoever
+// does it often. The zero value is ready. It belongs to one goroutine, and to one
+// shape at a time.
+type LabelRoom struct {
+	raw         []byte // a block, as it is before it is packed
+	packed      []byte
+	before, now []byte // label sets
+}
+
 // All goes through the columns in order, each with its label set as the
 // `labels` fields of a remote-write 1.0 TimeSeries. The bytes are valid until
 // the next column, and read only.
 func (s *Shape) All() iter.Seq2[int, []byte] {
-	return s.Where(func(int) bool { return true })
+	return s.Where(new(LabelRoom), func(int) bool { return true })
 }
 
 // Where is All for the columns that are wanted, without the work of the blocks in
-// which there are none.
-func (s *Shape) Where(wanted func(i int) bool) iter.Seq2[int, []byte] {
+// which there are none. The bytes lie in room.
+func (s *Shape) Where(room *LabelRoom, wanted func(i int) bool) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		var raw, before, now []byte
+		raw, before, now := room.raw, room.before, room.now
+		defer func() { room.raw, room.before, room.now = raw, before, now }()
 		for n, block := range s.blocks {
 			end := min((n+1)*blockColumns, s.columns)
 			for end > n*blockColumns && !wanted(end-1) {
@@ -217,7 +230,10 @@ func (s *Shape) EncodedLabels(i int) []byte {
 
 // unpack decodes a block, into dst if it is large enough.
 func unpack(dst, block []byte) []byte {
-	raw, err := s2.Decode(dst, block)
+	if need, err := s2.DecodedLen(block); err == nil && need > cap(dst) {
+		dst = make([]byte, need+need/4)
+	}
+	raw, err := s2.Decode(dst[:cap(dst)], block)
 	if err != nil {
 		panic("kinglet: a shape's labels are damaged: " + err.Error()) // we wrote them
 	}

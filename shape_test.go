@@ -74,7 +74,7 @@ func TestWhereGivesTheColumnsThatAreWanted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got, want []int
-			for i, encoded := range s.Where(wanted) {
+			for i, encoded := range s.Where(new(LabelRoom), wanted) {
 				got = append(got, i)
 				if d := cmp.Diff(series[i].Labels, AppendDecodedLabels(nil, encoded)); d != "" {
 					t.Errorf("column %d:\n%s", i, d)
@@ -147,7 +147,7 @@ func TestAShapeOfEncodedLabelsIsTheSame(t *testing.T) {
 		for i, s := range series {
 			encoded[i] = EncodedSeries{AppendEncodedLabels(nil, s.Labels), s.Kind, s.Meta}
 		}
-		want, got := NewShape(series), NewShapeFromEncoded(encoded)
+		want, got := NewShape(series), NewShapeFromEncoded(new(LabelRoom), encoded)
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(Shape{}), cmpopts.IgnoreFields(Shape{}, "attached"), cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%d series: %s", n, d)
 		}
@@ -162,7 +162,7 @@ func TestAShapeRefusesEncodedLabelsThatAreNotFinal(t *testing.T) {
 					t.Errorf("%v was taken", labels)
 				}
 			}()
-			NewShapeFromEncoded([]EncodedSeries{{Labels: AppendEncodedLabels(nil, labels)}})
+			NewShapeFromEncoded(new(LabelRoom), []EncodedSeries{{Labels: AppendEncodedLabels(nil, labels)}})
 		}()
 	}
 }

@@ -53,6 +53,7 @@ type group struct {
 
 	blocks []queue.Block  // scratch of encode
 	plain  []*kinglet.Row // scratch of encode
+	halves splitter
 }
 
 // newGroup makes the group of e's variant, v, without endpoints.
@@ -171,12 +172,14 @@ func (g *group) dropped(samples int, reason string) {
 // stale markers make no difference, else twice.
 func (g *group) encode(p *plates, rows []*kinglet.Row) {
 	g.blocks, g.plain = g.blocks[:0], g.plain[:0]
+	g.halves.begin()
 	stale := false
 	for _, row := range rows {
 		goesOn, ends := row, (*kinglet.Row)(nil)
 		if hasStale(row) {
 			stale = true
-			goesOn, ends = parted(row)
+			h := g.halves.split(row)
+			goesOn, ends = &h.goesOn, &h.ends
 		}
 		if !g.variant.extended {
 			if b, ok := p.fill(goesOn); ok {

@@ -118,6 +118,7 @@ func (r *reading) collect() map[uint64]*former {
 	var (
 		series  []kinglet.EncodedSeries
 		markers []*kinglet.Histogram
+		room    kinglet.LabelRoom
 	)
 	r.blocks(func(b queue.Block) {
 		series, markers = series[:0], markers[:0]
@@ -140,7 +141,7 @@ func (r *reading) collect() map[uint64]*former {
 			f = &former{newestMs: rows.newest, interval: time.Duration(rows.newest-rows.before) * time.Millisecond}
 			all[b.Target] = f
 		}
-		part := formerPart{shape: kinglet.NewShapeFromEncoded(series)}
+		part := formerPart{shape: kinglet.NewShapeFromEncoded(&room, series)}
 		if typed {
 			part.markers = append(part.markers, markers...)
 		}

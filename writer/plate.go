@@ -3,7 +3,6 @@ package writer
 import (
 	"log/slog"
 	"math"
-	"slices"
 
 	"kinglet"
 	"kinglet/writer/queue"
@@ -201,18 +200,12 @@ func timeRange(row *kinglet.Row) (minMs, maxMs int64) {
 	return minMs, maxMs
 }
 
-// parted splits a row into what goes on and its stale markers.
-func parted(row *kinglet.Row) (goesOn, ends *kinglet.Row) {
-	a, b := *row, *row
-	a.Values, b.Values = make([]float64, len(row.Values)), make([]float64, len(row.Values))
-	for i, v := range row.Values {
-		a.Values[i], b.Values[i] = v, kinglet.Absent()
+// hasStale reports whether a row holds a stale marker.
+func hasStale(row *kinglet.Row) bool {
+	for _, v := range row.Values { // for every sample there is
 		if kinglet.IsStale(v) {
-			a.Values[i], b.Values[i] = b.Values[i], v
+			return true
 		}
 	}
-	return &a, &b
+	return false
 }
-
-// hasStale reports whether a row holds a stale marker.
-func hasStale(row *kinglet.Row) bool { return slices.ContainsFunc(row.Values, kinglet.IsStale) }

@@ -143,7 +143,10 @@ func TestSeriesThatComeAndGoAreEncodedPlainly(t *testing.T) {
 }
 
 func TestStaleMarkersLeaveTheStencilToTheRest(t *testing.T) {
-	goesOn, ends := parted(&kinglet.Row{Values: []float64{1, kinglet.Stale(), kinglet.Absent(), 2}})
+	var s splitter
+	s.begin()
+	h := s.split(&kinglet.Row{Values: []float64{1, kinglet.Stale(), kinglet.Absent(), 2}})
+	goesOn, ends := &h.goesOn, &h.ends
 	if goesOn.Samples() != 2 || hasStale(goesOn) || ends.Samples() != 1 || !kinglet.IsStale(ends.Values[1]) {
 		t.Errorf("%v and %v", goesOn.Values, ends.Values)
 	}

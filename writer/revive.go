@@ -128,7 +128,7 @@ func (r *revivals) revivalOf(e *endpoint) *revival {
 func (r *revival) meet(target uint64, rows []*kinglet.Row) {
 	r.met[target] = true
 	for _, row := range rows {
-		for _, labels := range row.Shape.Where(func(i int) bool { return !kinglet.IsAbsent(row.Values[i]) }) {
+		for _, labels := range row.Shape.Where(new(kinglet.LabelRoom), func(i int) bool { return !kinglet.IsAbsent(row.Values[i]) }) {
 			r.alive[maphash.Bytes(r.seed, labels)] = struct{}{}
 		}
 	}

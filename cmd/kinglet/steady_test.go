@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"strconv"
@@ -80,18 +81,62 @@ type steady struct {
 	stop     func()
 }
 
-func newSteady(tb testing.TB, series, writers int) *steady {
-	tb.Helper()
+// still is two pages of the same series, of which half move.
+func still(series int) [][]byte {
 	pages := make([][]byte, 2)
 	for i := range pages {
 		var text strings.Builder
 		for n := range series {
 			fmt.Fprintf(&text, "node_something_seconds_total{device=\"sda%d\",mode=\"read\",namespace=\"default\"} %d\n", n, (n+i*(n%2))%1000+1000)
 		}
-		pages[i] = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(text.Len()) + "\r\n\r\n" + text.String())
+		pages[i] = answer(text.String())
 	}
+	return pages
+}
+
+func answer(page string) []byte {
+	return []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(page)) + "\r\n\r\n" + page)
+}
+
+// churning is a row of pages of containers with five series each, of which half
+// move. So many in a thousand containers are replaced from each page to the next.
+func churning(series, pages, perMille int) [][]byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	names := make([]string, series/5)
+	replace := func(i int) {
+		names[i] = fmt.Sprintf("container=\"app\",id=\"/kubepods/burstable/pod%016x/%016x%016x\",namespace=\"shop\",pod=\"web-%08x-%05x\"",
+			r.Uint64(), r.Uint64(), r.Uint64(), r.Uint32(), r.Uint32()>>12)
+	}
+	for i := range names {
+		replace(i)
+	}
+	families := []string{"container_cpu_usage_seconds_total", "container_memory_rss", "container_memory_cache", "container_tasks_state", "container_start_time_seconds"}
+	out := make([][]byte, pages)
+	due := 0
+	for n := range out {
+		for due += len(names) * perMille; due >= 1000; due -= 1000 {
+			replace(r.IntN(len(names)))
+		}
+		var text strings.Builder
+		for f, family := range families {
+			fmt.Fprintf(&text, "# HELP %s What it says.\n# TYPE %[1]s gauge\n", family)
+			for i, name := range names {
+				value := 1000 + i
+				if f%2 == 0 {
+					value += n * 17
+				}
+				fmt.Fprintf(&text, "%s{%s} %d\n", family, name, value)
+			}
+		}
+		out[n] = answer(text.String())
+	}
+	return out
+}
+
+func newSteady(tb testing.TB, pages [][]byte, writers int) *steady {
+	tb.Helper()
 	var scrapes atomic.Int64
-	target := serve(tb, func(int) []byte { return pages[scrapes.Add(1)%2] })
+	target := serve(tb, func(int) []byte { return pages[int(scrapes.Add(1)-1)%len(pages)] })
 	taken := []byte("HTTP/1.1 204 No Content\r\n\r\n")
 	endpoint := serve(tb, func(int) []byte { return taken })
 
@@ -155,7 +200,7 @@ func (s *steady) scrapes(tb testing.TB, n int) {
 // stencils have settled.
 func cost(t *testing.T, series, writers int) (objects, size float64) {
 	t.Helper()
-	s := newSteady(t, series, writers)
+	s := newSteady(t, still(series), writers)
 	defer s.stop()
 	s.scrapes(t, 30)
 	const n = 30
@@ -202,7 +247,7 @@ func BenchmarkSteadyState(b *testing.B) {
 	for _, series := range []int{500, 20_000} {
 		for _, writers := range []int{1, 3} {
 			b.Run(fmt.Sprintf("%d series, %d writers", series, writers), func(b *testing.B) {
-				s := newSteady(b, series, writers)
+				s := newSteady(b, still(series), writers)
 				s.scrapes(b, 30)
 				b.ReportAllocs()
 				b.ResetTimer()
@@ -210,6 +255,31 @@ func BenchmarkSteadyState(b *testing.B) {
 					s.scrapes(b, 1)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(series), "ns/sample")
+			})
+		}
+	}
+}
+
+// BenchmarkChurn is BenchmarkSteadyState with 0, and with 8 in a thousand series
+// replaced from each scrape to the next: 10 % a minute, scraped every 5 s.
+func BenchmarkChurn(b *testing.B) {
+	const warm, measured = 40, 40
+	for _, series := range []int{500, 5_000} {
+		for _, perMille := range []int{0, 8} {
+			b.Run(fmt.Sprintf("%d series, %d replaced in 1000", series, perMille), func(b *testing.B) {
+				pages := churning(series, warm+measured, perMille)
+				b.ReportAllocs()
+				for b.Loop() {
+					b.StopTimer()
+					s := newSteady(b, pages, 1)
+					s.scrapes(b, warm)
+					b.StartTimer()
+					s.scrapes(b, measured)
+					b.StopTimer()
+					s.stop()
+					b.StartTimer()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(measured*series), "ns/sample")
 			})
 		}
 	}

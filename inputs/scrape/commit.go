@@ -45,7 +45,9 @@ func (w *walk) commit() []*kinglet.Row {
 		}
 		return rows
 	}
-	next := reshape{w: w, remap: make([]int32, len(w.values)), touched: make([]bool, len(l.parts))}
+	r := w.need()
+	r.remap = sized(r.remap, len(w.values))
+	next := reshape{room: r, remap: r.remap, w: w, touched: make([]bool, len(l.parts))}
 	next.dirty = w.endVanished(wasAlive, next.touched)
 	w.markNewMetas(next.dirty)
 	w.holdBack()
@@ -83,7 +85,10 @@ func (w *walk) endVanished(wasAlive bool, touched []bool) (dirty []bool) {
 	l := w.l
 	simple := w.simple()
 	dirty = make([]bool, len(l.parts))
-	w.gone = make([]bool, l.columns())
+	r := w.need()
+	r.gone = sized(r.gone, l.columns())
+	clear(r.gone)
+	w.gone = r.gone
 	for n, p := range l.parts {
 		gone := 0
 		for i := p.from; i < p.to; i++ {

@@ -69,14 +69,14 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 		return 0, err
 	}
 	return w.addFresh(freshSeries{
-		kinglet.EncodedSeries{Labels: w.arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
+		kinglet.EncodedSeries{Labels: w.need().arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
 	}), nil
 }
 
 // setIndex finds columns by the hash of their label set.
 func (w *walk) setIndex() *index {
 	if !w.sets.built() {
-		w.sets = newIndex(w.l.columns()+16, w.setOf)
+		w.sets = newIndex(w.need().byLabel, w.l.columns()+16, w.setOf)
 		for i, set := range w.l.sets {
 			w.sets.put(set, int32(i))
 		}
@@ -90,6 +90,7 @@ func (w *walk) setIndex() *index {
 // addFresh makes a column for a series that the layout does not have.
 func (w *walk) addFresh(f freshSeries) (column int32) {
 	column = int32(len(w.values))
+	w.need()
 	w.fresh = append(w.fresh, f)
 	w.values = append(w.values, kinglet.Absent())
 	if w.times != nil {
@@ -206,11 +207,10 @@ func (w *walk) keepLines(remap []int32) {
 	l := w.l
 	switch {
 	case w.next != nil:
-		l.lines = w.next
-		if cap(l.lines) > len(l.lines)+len(l.lines)/8+16 {
-			l.lines = append([]line(nil), l.lines...)
+		l.lines = copied(l.lines, w.next)
+		if len(l.families) > w.families {
+			l.compactFamilies()
 		}
-		l.compactFamilies()
 	case w.at < len(l.lines):
 		l.lines = append([]line(nil), l.lines[:w.at]...) // the end of the page vanished
 	}

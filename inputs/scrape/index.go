@@ -9,14 +9,19 @@ type index struct {
 	hash  func(number int32) uint64
 }
 
-// newIndex makes an index with room for n entries. hash gives the hash of every
-// number that was put.
-func newIndex(n int, hash func(number int32) uint64) index {
+// newIndex makes an index with room for n entries, in memory that is slots if
+// there is enough of it. hash gives the hash of every number that was put.
+func newIndex(slots []int32, n int, hash func(number int32) uint64) index {
 	size := 16
 	for size < 2*n {
 		size *= 2
 	}
-	return index{slots: make([]int32, size), hash: hash}
+	if cap(slots) < size {
+		slots = make([]int32, size)
+	}
+	slots = slots[:size]
+	clear(slots)
+	return index{slots: slots, hash: hash}
 }
 
 // built reports whether the index was made.
@@ -51,7 +56,7 @@ func (x *index) put(hash uint64, number int32) {
 
 func (x *index) grow() {
 	old := x.slots
-	*x = newIndex(len(old), x.hash)
+	*x = newIndex(nil, len(old), x.hash)
 	for _, number := range old {
 		if number != 0 {
 			x.put(x.hash(number-1), number-1)

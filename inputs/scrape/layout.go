@@ -40,6 +40,8 @@ type layout struct {
 	// value that a failure must end.
 	alive bool
 
+	grew        int     // about as many series as the last page brought
+	rooms       *rooms  // nil = none to share
 	budget      *budget // nil = none
 	kept, taken int64   // bytes charged for what the layout is, and for the page that is being read
 

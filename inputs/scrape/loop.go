@@ -71,7 +71,7 @@ func (l *loop) replace(next *layout) {
 	if l.layout != nil {
 		l.layout.release()
 	}
-	next.budget, l.layout = &l.m.budget, next
+	next.budget, next.rooms, l.layout = &l.m.budget, &l.m.rooms, next
 }
 
 // close lets go of the connection to the target.
@@ -351,6 +351,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 	a.outOfOrder = w.outOfOrder
 	a.post, a.added, a.shapes = w.scraped-w.dropped-w.refused, len(w.fresh)+w.revived+w.overLimit, w.shapesMade
 	if a.err == nil && !a.held {
+		w.done()
 		return a
 	}
 	if _, broken := a.err.(*panicError); broken && l.refused == nil { //nolint:errorlint // made by read, never wrapped
@@ -359,6 +360,7 @@ func (l *loop) attempt(ctx context.Context, timeMs int64) (a attempt) {
 		l.replace(fresh)
 	} else {
 		w.abandon()
+		w.done()
 	}
 	if a.held {
 		a.outOfOrder = a.post - a.duplicates - a.own

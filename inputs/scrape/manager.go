@@ -21,6 +21,7 @@ type Manager struct {
 	metrics *metrics
 	scratch scratch
 	budget  budget
+	rooms   rooms
 	shift   uint64 // of this host's phases
 
 	mu    sync.Mutex

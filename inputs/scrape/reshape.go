@@ -11,6 +11,7 @@ import (
 // columns.
 type reshape struct {
 	w              *walk
+	room           *room
 	touched, dirty []bool  // by old part: it holds stale markers; it is to be remade
 	remap          []int32 // old number -> new number; -1 if gone
 	parts          []part
@@ -23,19 +24,20 @@ type reshape struct {
 func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	w, l := r.w, r.w.l
 	merged := r.toMerge()
-	r.sets, r.ended = make([]uint64, 0, len(w.values)), make([]bool, 0, len(w.values))
+	r.sets, r.ended = r.room.sets[:0], r.room.ended[:0]
 	r.parts = make([]part, 0, len(l.parts)+1)
-	columns := w.freshColumns()
+	columns := w.freshColumns(r.room.merged[:0])
 	for n, p := range l.parts {
 		switch {
 		case merged[n]:
 			if r.touched[n] {
 				rows = w.appendMarkersOf(rows, p)
 			}
-			columns = append(columns, w.columnsOf(p)...)
+			columns = w.columnsOf(columns, p)
 		case r.dirty[n]:
 			rows = w.appendRow(rows, p) // with the markers; remade below
-			r.add(w.columnsOf(p), nil)
+			r.room.again = w.columnsOf(r.room.again[:0], p)
+			r.add(r.room.again, nil)
 		default:
 			rows = w.appendRow(rows, p)
 			r.keep(p)
@@ -48,8 +50,10 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	timed, sent := w.timedNow(r.remap), w.newestNow(r.remap)
 	r.patch()
 	w.keepLines(r.remap)
-	l.parts, l.sets, l.timed = r.parts, r.sets, timed
-	l.ended, l.endedCount = r.ended, r.endedCount
+	l.grew = len(w.fresh) + len(w.fresh)/4
+	l.parts, l.sets, l.timed = r.parts, copied(l.sets, r.sets), timed
+	l.ended, l.endedCount = copied(l.ended, r.ended), r.endedCount
+	r.room.merged, r.room.sets, r.room.ended = columns, r.sets, r.ended
 	l.newest, l.sentMs = sent, w.timeMs
 	l.settle()
 	return rows
@@ -109,14 +113,17 @@ func (r *reshape) add(columns []column, rows *[]*kinglet.Row) {
 		return
 	}
 	w := r.w
-	series := make([]kinglet.EncodedSeries, len(columns))
+	series := sized(r.room.series, len(columns))
+	r.room.series = series
 	for i, c := range columns {
 		series[i] = c.EncodedSeries
 		r.remap[c.old] = r.total + int32(i)
 		r.sets = append(r.sets, w.setOf(c.old))
 	}
-	r.ended = append(r.ended, make([]bool, len(columns))...)
-	p := part{kinglet.NewShapeFromEncoded(series), r.total, r.total + int32(len(columns))}
+	for range columns {
+		r.ended = append(r.ended, false)
+	}
+	p := part{kinglet.NewShapeFromEncoded(&r.room.labels, series), r.total, r.total + int32(len(columns))}
 	w.shapesMade++
 	r.parts = append(r.parts, p)
 	r.total = p.to
@@ -177,25 +184,21 @@ func (r *reshape) patch() {
 	l.twins = w.twins.renumber(r.remap)
 }
 
-// columnsOf lists the columns of a part that are not gone.
-func (w *walk) columnsOf(p part) []column {
-	columns := make([]column, 0, p.len())
-	for i, encoded := range p.shape.All() {
-		old := p.from + int32(i)
-		if w.gone[old] {
-			continue
-		}
+// columnsOf appends the columns of a part that are not gone.
+func (w *walk) columnsOf(columns []column, p part) []column {
+	r := w.need()
+	for i, encoded := range p.shape.Where(&r.labels, func(i int) bool { return !w.gone[p.from+int32(i)] }) {
 		columns = append(columns, column{
-			kinglet.EncodedSeries{Labels: w.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, old,
+			kinglet.EncodedSeries{Labels: r.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, p.from + int32(i),
 		})
 	}
 	return columns
 }
 
-func (w *walk) freshColumns() []column {
-	columns := make([]column, len(w.fresh))
+// freshColumns appends those of the series that the page brought.
+func (w *walk) freshColumns(columns []column) []column {
 	for i, f := range w.fresh {
-		columns[i] = column{f.EncodedSeries, int32(w.l.columns() + i)}
+		columns = append(columns, column{f.EncodedSeries, int32(w.l.columns() + i)})
 		columns[i].Meta = w.metaNow(f.Meta)
 	}
 	return columns

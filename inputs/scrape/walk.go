@@ -68,7 +68,7 @@ type walk struct {
 	exemplars  []kinglet.Exemplar
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
-	arena      arena           // of the labels of fresh, and of columns that are remade
+	room       *room // nil until the page is another than the last
 	labels     []kinglet.Label // scratch of discover
 	encoded    []byte          // scratch of discovered
 	gone       []bool
@@ -99,7 +99,7 @@ type walk struct {
 // begin starts to read a page whose scrape has that timestamp.
 func (l *layout) begin(timeMs int64) *walk {
 	l.giveBack() // of a walk that was lost
-	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns()), twins: l.twins.clone(), families: len(l.families)}
+	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns(), l.columns()+l.grew), twins: l.twins.clone(), families: len(l.families)}
 	w.text.w = w
 	fill(w.values)
 	return w
@@ -201,8 +201,11 @@ func (w *walk) remember(e line, pos int) {
 			w.at++
 			return
 		}
-		w.next = make([]line, w.at, len(w.l.lines)+16)
-		copy(w.next, w.l.lines)
+		r := w.need()
+		if cap(r.next) < len(w.l.lines) {
+			r.next = make([]line, 0, len(w.l.lines)+len(w.l.lines)/8+16)
+		}
+		w.next = append(r.next[:0], w.l.lines[:w.at]...)
 	}
 	if pos >= 0 {
 		w.at = pos + 1
@@ -317,7 +320,7 @@ func (w *walk) find(hash uint64, size int) (e line, pos int, ok bool) {
 		return line{}, -1, false
 	}
 	if !w.lines.built() {
-		w.lines = newIndex(len(known)+16, w.lineHash)
+		w.lines = newIndex(w.need().lines, len(known)+16, w.lineHash)
 		for i, e := range known {
 			w.lines.put(e.hash, int32(i))
 		}

@@ -42,7 +42,10 @@ type Encoder struct {
 const idleCalls = 64
 
 // encodeRoom is the memory that encoding takes.
-type encodeRoom struct{ raw, scratch, packed []byte }
+type encodeRoom struct {
+	raw, scratch, packed []byte
+	labels               kinglet.LabelRoom
+}
 
 // Reasons of samples that are not encoded.
 const (
@@ -98,7 +101,7 @@ func (e *Encoder) row(row *kinglet.Row) {
 		e.cut()
 	}
 	there := func(i int) bool { return !kinglet.IsAbsent(row.Values[i]) }
-	for i, labels := range row.Shape.Where(there) {
+	for i, labels := range row.Shape.Where(&e.labels, there) {
 		v := row.Values[i]
 		first := 0
 		for first < len(exemplars) && exemplars[first].Column < i {

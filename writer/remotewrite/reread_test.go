@@ -73,7 +73,7 @@ func FuzzReread(f *testing.F) {
 		}
 		var r Rereader
 		_ = r.Each(queue.Block{RawLen: rawLen, Stream: stream}, func(l Last) { // an error is fine
-			kinglet.NewShapeFromEncoded([]kinglet.EncodedSeries{{Labels: l.Labels, Kind: l.Kind}})
+			kinglet.NewShapeFromEncoded(new(kinglet.LabelRoom), []kinglet.EncodedSeries{{Labels: l.Labels, Kind: l.Kind}})
 		})
 	})
 }

@@ -36,6 +36,7 @@ type room struct {
 	raw, packed, class, trimmed []byte
 	values                      []int // where each column's value stands in raw
 
+	labels  kinglet.LabelRoom
 	gaps    []gap
 	lost    []span
 	literal []piece
@@ -135,7 +136,7 @@ func (c *Cutter) reload(s *Stencil, row *kinglet.Row) error {
 // values and timestamps still zero.
 func (c *Cutter) layOut(row *kinglet.Row) {
 	c.raw, c.values = c.raw[:0], c.values[:0]
-	for i, labels := range row.Shape.All() {
+	for i, labels := range row.Shape.Where(&c.labels, func(int) bool { return true }) {
 		if kinglet.IsAbsent(row.Values[i]) {
 			c.values = append(c.values, notThere)
 			continue
