@@ -69,7 +69,7 @@ type Shape struct {
 }
 
 // blockColumns bounds the work of reading a single column.
-const blockColumns = 128
+const blockColumns = 64
 
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
