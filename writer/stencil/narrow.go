@@ -104,7 +104,17 @@ func (n *narrower) walk() error {
 	raw, behind := 0, 0    // the end of the last gap
 	next := 0              // the gap in front
 	for at < stop {
-		length, offset, size := element(s.stream[at:stop])
+		var length, offset, size int
+		switch tag := s.stream[at]; { // as element does, which is slower; there are four bytes behind the tag
+		case tag&3 == tagCopy2:
+			length, offset, size = 1+int(tag>>2), int(s.stream[at+1])|int(s.stream[at+2])<<8, 3
+		case tag&3 == tagCopy1:
+			length, offset, size = 4+int(tag>>2)&7, int(tag&0xe0)<<3|int(s.stream[at+1]), 2
+		case tag < 60<<2 && tag&3 == tagLiteral:
+			length, size = 1+int(tag>>2), 2+int(tag>>2)
+		default:
+			length, offset, size = element(s.stream[at:stop])
+		}
 		if size == 0 || at+size > stop || offset > raw || raw+length > s.rawLen {
 			return errElements
 		}
