@@ -39,7 +39,7 @@ const (
 	// suspectFor is how long what was refused is suspected, and maxSuspects how
 	// many are.
 	suspectFor  = 10 * time.Minute
-	maxSuspects = 1024
+	maxSuspects = 4096
 )
 
 // objection is what an endpoint had against a request that it might take in parts.
@@ -75,8 +75,9 @@ type divider struct {
 
 // suspect is a target, or within a block a series, that was refused.
 type suspect struct {
-	until time.Time
-	solid bool // looking inside did not help
+	until  time.Time
+	tested time.Time // when it was last refused alone
+	solid  bool      // there is no use in looking inside
 }
 
 // refill gives what time has given.
@@ -109,21 +110,26 @@ func (v *divider) suspect(target uint64, solid bool) {
 		return
 	}
 	now := time.Now()
-	if len(v.suspects) >= maxSuspects {
-		v.forget(now)
-	}
-	if v.suspects == nil {
-		v.suspects = map[uint64]suspect{}
-	}
 	// What is solid is looked into again when that was long ago.
 	until := now.Add(suspectFor)
 	if old, ok := v.suspected(target); ok && old.solid {
 		solid, until = true, old.until
 	}
-	v.suspects[target] = suspect{until, solid}
+	v.hold(target, suspect{until, now, solid})
 }
 
-// forget makes room: for all that is no longer suspected, else for anything.
+// hold remembers a suspect. If there are too many, those go that are suspected no
+// longer, then any.
+func (v *divider) hold(target uint64, s suspect) {
+	if v.suspects == nil {
+		v.suspects = map[uint64]suspect{}
+	}
+	if _, known := v.suspects[target]; !known && len(v.suspects) >= maxSuspects {
+		v.forget(time.Now())
+	}
+	v.suspects[target] = s
+}
+
 func (v *divider) forget(now time.Time) {
 	for target, s := range v.suspects {
 		if now.After(s.until) {
@@ -155,6 +161,7 @@ type division struct {
 	found    int  // culprits since something was taken
 	took     bool // a part was taken
 	lost     bool // patience, before all was sent
+	probed   bool // a series that was suspected before was sent alone
 
 	last    uint64 // target of the last culprit that could not be looked into
 	strikes int    // of its blocks
@@ -200,6 +207,9 @@ func (d *division) spend(took time.Duration) {
 
 // next is how many of the blocks that wait the next part is made of.
 func (d *division) next(blocks []queue.Block) int {
+	if d.inside {
+		return d.nextSeries(blocks)
+	}
 	if d.bad == 0 {
 		return len(blocks)
 	}
@@ -268,6 +278,7 @@ func (s *Sender) divide(ctx context.Context, some []queue.Block, d *division, r 
 	case len(some) == 1:
 		return 1, s.culprit(ctx, some[0], d, r)
 	case !d.on && !d.begin(len(some), r.plain), d.exhausted():
+	case d.inside && d.stillSuspected(some):
 	case run(some) == len(some) && d.isSolid(some[0].Target):
 		d.suspect(some[0].Target, true)
 	default:
@@ -291,23 +302,34 @@ func (d *division) isSolid(target uint64) bool {
 func (s *Sender) culprit(ctx context.Context, block queue.Block, d *division, r objection) error {
 	d.bad, d.refused = 0, false
 	d.found++
-	if !d.on {
-		s.lose(r, block)
-		return nil
-	}
 	well := d.took || time.Since(s.State().LastSuccess) < wellFor
-	if !well || d.inside || block.Samples < 2 || r.reason == ReasonDamaged ||
-		d.isSolid(block.Target) || d.left < lastParts+enough(block.Samples) || d.exhausted() {
+	if well && r.reason != ReasonDamaged && d.looksInto(block, r.plain) {
+		d.suspect(block.Target, false)
+		return s.deliverSeries(ctx, block, d, r)
+	}
+	if d.on {
 		if d.last != block.Target {
 			d.last, d.strikes = block.Target, 0
 		}
 		d.strikes++
 		d.suspect(block.Target, false)
-		s.lose(r, block)
-		return nil
+		if d.inside {
+			d.accuse(block.Target)
+		}
 	}
-	d.suspect(block.Target, false)
-	return s.deliverSeries(ctx, block, d, r)
+	s.lose(r, block)
+	return nil
+}
+
+// looksInto reports whether a block that was refused alone is to be divided.
+func (d *division) looksInto(block queue.Block, plain bool) bool {
+	switch {
+	case d.inside || block.Samples < 2 || d.isSolid(block.Target):
+		return false
+	case !d.on && !d.begin(block.Samples, plain): // it was all of its request
+		return false
+	}
+	return d.left >= lastParts+enough(block.Samples) && !d.exhausted()
 }
 
 // deliverSeries sends the series of a block that was refused as parts of it.
@@ -318,6 +340,7 @@ func (s *Sender) deliverSeries(ctx context.Context, block queue.Block, d *divisi
 		return nil
 	}
 	s.unfit(lost)
+	units = d.apart(units)
 	in := &division{
 		divider: d.divider, on: true, inside: true, plain: d.plain, left: d.left - lastParts,
 		bad: len(units), refused: true, patience: bits.Len(uint(len(units))) + 2,
@@ -328,7 +351,7 @@ func (s *Sender) deliverSeries(ctx context.Context, block queue.Block, d *divisi
 	if in.took {
 		d.row, d.found, d.took = 0, 0, true
 	}
-	if in.lost || !in.took {
+	if !in.took {
 		d.suspect(block.Target, true)
 	}
 	return err

@@ -255,13 +255,13 @@ func TestEverySampleIsTakenOrCountedOnceAndInOrder(t *testing.T) {
 				all = append(all, b.scrape(targets, 1+random.IntN(20), 1+random.IntN(20))...)
 			}
 			b.pass(t, time.Minute)
-			at := 0
+			last := map[string]string{} // time, of each series; all are equally long
 			for _, line := range b.picky.taken {
-				next := slices.Index(all[at:], line)
-				if next < 0 {
-					t.Fatalf("%s comes twice or out of order", line)
+				series, at, _ := strings.Cut(line, "@")
+				if !slices.Contains(all, line) || last[series] >= at {
+					t.Fatalf("%s comes twice, out of order or from nowhere", line)
 				}
-				at += next + 1
+				last[series] = at
 			}
 			dropped := b.counts["dropped out_of_order"]
 			if len(b.picky.taken) != b.counts["sent"] || b.counts["sent"]+dropped != len(all) {
@@ -543,4 +543,94 @@ func TestPartsTakeHalfTheTimeAtMost(t *testing.T) {
 			t.Errorf("%d blocks wait", s.Blocks)
 		}
 	})
+}
+
+func TestARequestOfOneBlock(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		before  time.Duration // since the endpoint took something; 0: never
+		culprit string
+		want    counts
+	}{
+		{"is dropped by an endpoint that never took anything", 0, "series-007-", counts{"dropped out_of_order": 500, "requests 400": 1}},
+		{"nor has for long", 2 * wellFor, "series-007-", counts{"dropped out_of_order": 500, "requests 400": 1}},
+		{"costs a series if others are taken", wellFor / 2, "series-007-", counts{"dropped out_of_order": 1, "sent": 499, "requests 400": 8, "requests 204": 4}},
+		{"costs what all is refused of", wellFor / 2, "series", counts{"dropped out_of_order": 500, "requests 400": 13}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newPickyBench(asItIs, memory(), func(string) bool { return false })
+				if tt.before > 0 {
+					b.scrape(1, 1, 1)
+					b.pass(t, tt.before)
+				}
+				clear(b.counts)
+				b.refuses = refusing(tt.culprit)
+				b.scrape(1, 500, 1000)
+				b.pass(t, 15*time.Second)
+				if diff := cmp.Diff(tt.want, b.counts); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestManySeriesOfATargetThatAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refuses func(i int) bool
+	}{
+		{"here and there", func(i int) bool { return i%13 == 5 }},
+		{"side by side", func(i int) bool { return i >= 200 && i < 240 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const series = 500
+				b := newPickyBench(asItIs, memory(), nil)
+				number := func(line string) (n int) {
+					_, after, _ := strings.Cut(line, "-series-")
+					_, _ = fmt.Sscanf(after, "%d", &n)
+					return n
+				}
+				well := false
+				b.refuses = func(line string) bool {
+					return strings.Contains(line, "target-1-") && tt.refuses(number(line)) && (!well || number(line) == 213)
+				}
+				scrape := func() (lost, requests int) {
+					clear(b.counts)
+					b.requests = 0
+					b.scrape(3, series, 1000)
+					b.pass(t, 15*time.Second)
+					if n := b.counts["sent"] + b.counts["dropped out_of_order"]; n != 3*series || b.again > 0 {
+						t.Fatalf("%d samples are accounted for, want %d; %d requests came again", n, 3*series, b.again)
+					}
+					return b.counts["dropped out_of_order"], b.requests
+				}
+				culprits := 0
+				for i := range series {
+					if tt.refuses(i) {
+						culprits++
+					}
+				}
+				rounds := 0
+				for lost, requests := 0, 0; lost != culprits || requests > 7; rounds++ {
+					if lost, requests = scrape(); lost < culprits || lost > series || rounds > 20 {
+						t.Fatalf("scrape %d: %d samples lost in %d requests, want %d", rounds, lost, requests, culprits)
+					}
+				}
+				t.Logf("all %d are known after %d scrapes", culprits, rounds)
+				well = true
+				for rounds = 0; ; rounds++ {
+					if lost, _ := scrape(); lost <= 1 {
+						break
+					}
+					if rounds > culprits+1 {
+						t.Fatal("series that are taken again are not sent")
+					}
+				}
+				t.Logf("that they are taken again is known after %d scrapes", rounds)
+			})
+		})
+	}
 }
