@@ -119,7 +119,7 @@ func (v *divider) suspect(target uint64, solid bool) {
 }
 
 // hold remembers a suspect. If there are too many, those go that are suspected no
-// longer, then any.
+// longer, then any, so that it is not done for each.
 func (v *divider) hold(target uint64, s suspect) {
 	if v.suspects == nil {
 		v.suspects = map[uint64]suspect{}
@@ -137,7 +137,7 @@ func (v *divider) forget(now time.Time) {
 		}
 	}
 	for target := range v.suspects {
-		if len(v.suspects) < maxSuspects {
+		if len(v.suspects) < maxSuspects/8*7 {
 			return
 		}
 		delete(v.suspects, target)
