@@ -60,7 +60,7 @@ const (
 // node's fifty thousand of them, 250 bytes each, would else be the largest part
 // of the program.
 type Shape struct {
-	blocks   [][]byte // of blockColumns label sets each: front-coded, see appendDifference, then snappy
+	blocks   [][]byte // of blockColumns label sets each: front-coded, see appendDifference and appendHexed, then snappy
 	columns  int
 	kinds    []Kind   // nil if all are floats
 	metas    []*Meta  // those of the columns, each once: fifty thousand pointers would be work for the collector
@@ -131,13 +131,14 @@ const largeShape = 512
 
 // pack compresses the block, with less care in a shape that is soon another.
 func (p *packer) pack() []byte {
-	if need := s2.MaxEncodedLen(len(p.raw)); cap(p.packed) < need {
+	p.hexed = appendHexed(p.hexed[:0], p.raw)
+	if need := s2.MaxEncodedLen(len(p.hexed)); cap(p.packed) < need {
 		p.packed = make([]byte, need)
 	}
 	if p.shape.columns < largeShape {
-		return s2.EncodeSnappy(p.packed[:cap(p.packed)], p.raw)
+		return s2.EncodeSnappy(p.packed[:cap(p.packed)], p.hexed)
 	}
-	return s2.EncodeSnappyBetter(p.packed[:cap(p.packed)], p.raw)
+	return s2.EncodeSnappyBetter(p.packed[:cap(p.packed)], p.hexed)
 }
 
 // Len is the number of columns.
@@ -177,6 +178,7 @@ func (s *Shape) Metas() []*Meta { return s.metas }
 // shape at a time.
 type LabelRoom struct {
 	raw         []byte // a block, as it is before it is packed
+	hexed       []byte // on its way
 	packed      []byte
 	before, now []byte // label sets
 }
@@ -192,8 +194,8 @@ func (s *Shape) All() iter.Seq2[int, []byte] {
 // which there are none. The bytes lie in room.
 func (s *Shape) Where(room *LabelRoom, wanted func(i int) bool) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		raw, before, now := room.raw, room.before, room.now
-		defer func() { room.raw, room.before, room.now = raw, before, now }()
+		before, now := room.before, room.now
+		defer func() { room.before, room.now = before, now }()
 		for n, block := range s.blocks {
 			end := min((n+1)*blockColumns, s.columns)
 			for end > n*blockColumns && !wanted(end-1) {
@@ -202,8 +204,8 @@ func (s *Shape) Where(room *LabelRoom, wanted func(i int) bool) iter.Seq2[int, [
 			if end == n*blockColumns {
 				continue
 			}
-			raw, before = unpack(raw, block), before[:0]
-			rest := raw
+			rest := room.unpack(block)
+			before = before[:0]
 			for i := n * blockColumns; i < end; i++ {
 				now, rest = cutDifference(now[:0], before, rest)
 				if wanted(i) && !yield(i, now) {
@@ -220,7 +222,7 @@ func (s *Shape) Where(room *LabelRoom, wanted func(i int) bool) iter.Seq2[int, [
 // microseconds: for more than a few columns use All.
 func (s *Shape) EncodedLabels(i int) []byte {
 	var before, now []byte
-	rest := unpack(nil, s.blocks[i/blockColumns])
+	rest := new(LabelRoom).unpack(s.blocks[i/blockColumns])
 	for range i%blockColumns + 1 {
 		before, now = now, before
 		now, rest = cutDifference(now[:0], before, rest)
@@ -228,16 +230,17 @@ func (s *Shape) EncodedLabels(i int) []byte {
 	return now
 }
 
-// unpack decodes a block, into dst if it is large enough.
-func unpack(dst, block []byte) []byte {
-	if need, err := s2.DecodedLen(block); err == nil && need > cap(dst) {
-		dst = make([]byte, need+need/4)
+// unpack decodes a block.
+func (r *LabelRoom) unpack(block []byte) (raw []byte) {
+	if need, err := s2.DecodedLen(block); err == nil && need > cap(r.hexed) {
+		r.hexed = make([]byte, need+need/4)
 	}
-	raw, err := s2.Decode(dst[:cap(dst)], block)
+	hexed, err := s2.Decode(r.hexed[:cap(r.hexed)], block)
 	if err != nil {
 		panic("kinglet: a shape's labels are damaged: " + err.Error()) // we wrote them
 	}
-	return raw
+	r.raw = appendUnhexed(r.raw[:0], hexed)
+	return r.raw
 }
 
 // AppendLabels appends the label set of column i to dst.

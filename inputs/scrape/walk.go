@@ -68,7 +68,7 @@ type walk struct {
 	exemplars  []kinglet.Exemplar
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
-	room       *room // nil until the page is another than the last
+	room       *room           // nil until the page is another than the last
 	labels     []kinglet.Label // scratch of discover
 	encoded    []byte          // scratch of discovered
 	gone       []bool
