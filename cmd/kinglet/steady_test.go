@@ -223,7 +223,7 @@ func TestTheSteadyStateAllocatesNothingPerSample(t *testing.T) {
 	if small > 600 {
 		t.Errorf("%.0f objects for a scrape of 1,000 series", small)
 	}
-	if each > 0.03 || eachBytes > 64 {
+	if each > 0.01 || eachBytes > 64 {
 		t.Errorf("%.4f objects and %.1f bytes for each sample more", each, eachBytes)
 	}
 }

@@ -34,6 +34,7 @@ func (w *walk) commit() []*kinglet.Row {
 	}
 	if quiet {
 		w.holdBack()
+		rows = slices.Grow(rows, len(l.parts)+1) // up and the others of its own come with them
 		for _, p := range l.parts {
 			rows = w.appendRow(rows, p)
 		}
@@ -154,7 +155,11 @@ func (w *walk) otherKindLives(kind kinglet.Kind, labels []byte) bool {
 
 // appendRow adds the row of a part that stays as it is.
 func (w *walk) appendRow(rows []*kinglet.Row, p part) []*kinglet.Row {
-	row := &kinglet.Row{Shape: p.shape, TimestampMs: w.timeMs, Values: w.values[p.from:p.to:p.to]}
+	if len(w.rows) == cap(w.rows) {
+		w.rows = make([]kinglet.Row, 0, len(w.l.parts))
+	}
+	w.rows = append(w.rows, kinglet.Row{Shape: p.shape, TimestampMs: w.timeMs, Values: w.values[p.from:p.to:p.to]})
+	row := &w.rows[len(w.rows)-1]
 	if w.times != nil {
 		row.TimesMs = timesOrNil(w.times[p.from:p.to:p.to])
 	}

@@ -39,10 +39,10 @@ func (r *room) empty() {
 	if cap(r.fresh) > roomColumns || cap(r.merged) > roomColumns {
 		r.fresh, r.merged = nil, nil
 	}
-	clear(r.fresh)
-	clear(r.merged)
-	clear(r.again)
-	clear(r.series)
+	clear(r.fresh[:cap(r.fresh)])
+	clear(r.merged[:cap(r.merged)])
+	clear(r.again[:cap(r.again)])
+	clear(r.series[:cap(r.series)])
 	r.arena.piece = r.arena.piece[:0]
 }
 

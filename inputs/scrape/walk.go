@@ -72,7 +72,8 @@ type walk struct {
 	labels     []kinglet.Label // scratch of discover
 	encoded    []byte          // scratch of discovered
 	gone       []bool
-	held       []bool // by column: its sample must not be sent; nil = no page had timestamps
+	rows       []kinglet.Row // of parts that stay; never grown, as they are pointed to
+	held       []bool        // by column: its sample must not be sent; nil = no page had timestamps
 	twins      twins
 
 	lines index // text -> position in l.lines, or in next from len(l.lines) on; built when needed

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -70,13 +71,16 @@ func newBody(f form, blocks []queue.Block) (Body, error) {
 	if f == formMessage2 {
 		return newBody2(blocks)
 	}
-	kept, lost := make([]queue.Block, 0, len(blocks)), 0
-	for _, b := range blocks {
-		p, n, err := plain(b)
-		if err != nil {
-			return Body{}, err
+	kept, lost := blocks, 0
+	if slices.ContainsFunc(blocks, func(b queue.Block) bool { return b.Extended }) {
+		kept = make([]queue.Block, 0, len(blocks))
+		for _, b := range blocks {
+			p, n, err := plain(b)
+			if err != nil {
+				return Body{}, err
+			}
+			kept, lost = append(kept, p), lost+n
 		}
-		kept, lost = append(kept, p), lost+n
 	}
 	if f == formPlain {
 		b := NewBody(kept)
