@@ -172,11 +172,13 @@ func mutate(r *rand.Rand, lines []string) []string {
 }
 
 func TestWalkGivesWhatAWholeParseGives(t *testing.T) {
+	var shared rooms // what one page leaves in a room is in the way of none
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		cfg := testPage(1 + r.IntN(9))
 		cfg.HonorTimestamps = r.IntN(2) == 0
 		l := newLayout(cfg, nil)
+		l.rooms = &shared
 		m := &model{cfg: cfg}
 		lines := []string{"# HELP m help", "m 1", "n{le=\"0.5\"} 2"}
 		for round := range 25 {
@@ -186,7 +188,8 @@ func TestWalkGivesWhatAWholeParseGives(t *testing.T) {
 			}
 			timeMs := int64(1_000_000 + 15_000*round)
 			want, good := m.expect(t, page, timeMs)
-			rows, _, err := read(l, page, timeMs, 1+r.IntN(200))
+			rows, w, err := read(l, page, timeMs, 1+r.IntN(200))
+			w.done()
 			if good != (err == nil) {
 				t.Fatalf("seed %d round %d: error %v", seed, round, err)
 			}
@@ -244,10 +247,12 @@ func FuzzWalk(f *testing.F) {
 		cfg := testPage(1 + int(piece)%5)
 		cfg.HonorTimestamps = honor
 		l, m := newLayout(cfg, nil), &model{cfg: cfg}
+		l.rooms = &rooms{}
 		for round, page := range []string{one, two, two, one, one, two} {
 			timeMs := int64(1000 * round)
 			want, good := m.expect(t, page, timeMs)
-			rows, _, err := read(l, page, timeMs, 1+int(piece))
+			rows, w, err := read(l, page, timeMs, 1+int(piece))
+			w.done()
 			if good != (err == nil) {
 				t.Fatalf("round %d, page %q: error %v", round, page, err)
 			}
