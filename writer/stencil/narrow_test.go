@@ -1,7 +1,9 @@
 package stencil
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"kinglet"
@@ -107,11 +109,31 @@ func TestSeriesThatAreGoneOrBackAreNotFilled(t *testing.T) {
 	}
 }
 
+// containers is a row of containers with ten series each.
+func containers(r *rand.Rand, n int) *kinglet.Row {
+	series := make([]kinglet.Series, 0, n)
+	for len(series) < n {
+		id := fmt.Sprintf("%016x%016x%016x%016x", r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64())
+		pod := fmt.Sprintf("web-%08x-%05x", r.Uint32(), r.Uint32()>>12)
+		for i := range 10 {
+			series = append(series, kinglet.Series{Labels: []kinglet.Label{
+				{Name: "__name__", Value: "container_metric_" + strconv.Itoa(i)}, {Name: "id", Value: "/kubepods.slice/" + id + ".scope"},
+				{Name: "instance", Value: "127.0.0.1:10250"}, {Name: "name", Value: id}, {Name: "namespace", Value: "shop"}, {Name: "pod", Value: pod},
+			}})
+		}
+	}
+	row := &kinglet.Row{Shape: kinglet.NewShape(series), TimestampMs: 1_700_000_000_000, Values: make([]float64, n)}
+	for i := range row.Values {
+		row.Values[i] = float64(r.IntN(1_000_000))
+	}
+	return row
+}
+
 // BenchmarkNarrow takes one of a hundred series out of a stencil each time.
 func BenchmarkNarrow(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	var c Cutter
-	row := randomRow(r, 1000, false)
+	row := containers(r, 1000)
 	whole := append([]float64(nil), row.Values...)
 	var s *Stencil
 	samples := 0
