@@ -11,6 +11,7 @@ type EncodedSeries struct {
 	Labels []byte
 	Kind   Kind
 	Meta   *Meta
+	Names  Names
 }
 
 // NewShapeFromEncoded is NewShape for labels that are encoded already. It keeps
@@ -18,7 +19,10 @@ type EncodedSeries struct {
 func NewShapeFromEncoded(room *LabelRoom, series []EncodedSeries) *Shape {
 	p := newPacker(room, len(series))
 	for i := range series {
-		checkFinalEncoded(series[i].Labels)
+		if series[i].Names != NamesLegacy {
+			checkFinalEncoded(series[i].Labels)
+			p.shape.legacy = p.shape.legacy && LegacyNames(series[i].Labels)
+		}
 		p.add(series[i].Labels, series[i].Kind, series[i].Meta)
 	}
 	return p.shape

@@ -1,6 +1,9 @@
 package kinglet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Identifiers of containers, pods and images are hexadecimal digits, 64 or 32 in
 // a row, and where containers come and go they are most of what label sets hold.
@@ -8,6 +11,11 @@ import "encoding/binary"
 
 // shortestHex is the shortest run of digits that is packed.
 const shortestHex = 16
+
+// appendPlain is appendHexed without a look at the text.
+func appendPlain(dst, text []byte) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
 
 // appendHexed appends text with its long runs of lower-case hexadecimal digits
 // at two to a byte: by turns the length of some text, the text, the number of
@@ -38,12 +46,11 @@ func appendHexed(dst, text []byte) []byte {
 	if from == len(text) {
 		return dst
 	}
-	return append(binary.AppendUvarint(dst, uint64(len(text)-from)), text[from:]...)
+	return appendPlain(dst, text[from:])
 }
 
 // appendUnhexed appends the text that appendHexed was given.
 func appendUnhexed(dst, hexed []byte) []byte {
-	const digits = "0123456789abcdef"
 	for len(hexed) > 0 {
 		n, rest := cutUvarint(hexed)
 		dst = append(dst, rest[:n]...)
@@ -51,13 +58,24 @@ func appendUnhexed(dst, hexed []byte) []byte {
 			break
 		}
 		n, rest = cutUvarint(hexed)
-		for _, b := range rest[:n] {
-			dst = append(dst, digits[b>>4], digits[b&15])
+		dst = slices.Grow(dst, 2*int(n))
+		text := dst[len(dst):cap(dst)]
+		for i, b := range rest[:n] {
+			binary.LittleEndian.PutUint16(text[2*i:], pairs[b])
 		}
-		hexed = rest[n:]
+		dst, hexed = dst[:len(dst)+2*int(n)], rest[n:]
 	}
 	return dst
 }
+
+// pairs are the two digits of each byte, the first in the low bits.
+var pairs = func() (all [256]uint16) {
+	const digits = "0123456789abcdef"
+	for b := range all {
+		all[b] = uint16(digits[b>>4]) | uint16(digits[b&15])<<8
+	}
+	return all
+}()
 
 func isHex(c byte) bool { return c-'0' < 10 || c-'a' < 6 }
 

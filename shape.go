@@ -65,11 +65,12 @@ type Shape struct {
 	kinds    []Kind   // nil if all are floats
 	metas    []*Meta  // those of the columns, each once: fifty thousand pointers would be work for the collector
 	metaOf   []uint32 // by column: the place in metas and 1, or 0; nil if no series has one
+	legacy   bool     // see LegacyNames
 	attached atomic.Value
 }
 
 // blockColumns bounds the work of reading a single column.
-const blockColumns = 64
+const blockColumns = 32
 
 // NewShape makes a shape of series, in that order. It copies what it needs.
 // It panics on labels that are not final, which is a bug of the caller.
@@ -79,6 +80,7 @@ func NewShape(series []Series) *Shape {
 	for i := range series {
 		checkFinal(series[i].Labels)
 		now = AppendEncodedLabels(now[:0], series[i].Labels)
+		p.shape.legacy = p.shape.legacy && LegacyNames(now)
 		p.add(now, series[i].Kind, series[i].Meta)
 	}
 	return p.shape
@@ -95,7 +97,7 @@ type packer struct {
 
 func newPacker(room *LabelRoom, columns int) *packer {
 	room.raw, room.before = room.raw[:0], room.before[:0]
-	return &packer{LabelRoom: room, shape: &Shape{columns: columns, blocks: make([][]byte, 0, (columns+blockColumns-1)/blockColumns)}}
+	return &packer{LabelRoom: room, shape: &Shape{columns: columns, legacy: true, blocks: make([][]byte, 0, (columns+blockColumns-1)/blockColumns)}}
 }
 
 // add adds a column. The label set stays the caller's.
@@ -127,7 +129,7 @@ func (p *packer) add(labels []byte, kind Kind, meta *Meta) {
 
 // largeShape columns make a shape that lasts: smaller ones are merged into others
 // before long, where series come and go.
-const largeShape = 512
+const largeShape = 256
 
 // pack compresses the block, with less care in a shape that is soon another.
 func (p *packer) pack() []byte {
@@ -151,6 +153,14 @@ func (s *Shape) LabelBytes() int {
 		n += len(b)
 	}
 	return n
+}
+
+// Names is NamesLegacy if LegacyNames holds for all columns.
+func (s *Shape) Names() Names {
+	if s.legacy {
+		return NamesLegacy
+	}
+	return NamesUnknown
 }
 
 // Kind says what column i holds.

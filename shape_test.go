@@ -145,7 +145,7 @@ func TestAShapeOfEncodedLabelsIsTheSame(t *testing.T) {
 		series := someSeries(n)
 		encoded := make([]EncodedSeries, n)
 		for i, s := range series {
-			encoded[i] = EncodedSeries{AppendEncodedLabels(nil, s.Labels), s.Kind, s.Meta}
+			encoded[i] = EncodedSeries{AppendEncodedLabels(nil, s.Labels), s.Kind, s.Meta, NamesUnknown}
 		}
 		want, got := NewShape(series), NewShapeFromEncoded(new(LabelRoom), encoded)
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(Shape{}), cmpopts.IgnoreFields(Shape{}, "attached"), cmpopts.EquateEmpty()); d != "" {
@@ -164,5 +164,31 @@ func TestAShapeRefusesEncodedLabelsThatAreNotFinal(t *testing.T) {
 			}()
 			NewShapeFromEncoded(new(LabelRoom), []EncodedSeries{{Labels: AppendEncodedLabels(nil, labels)}})
 		}()
+	}
+}
+
+func TestAShapeKnowsWhetherItsNamesAreOfTheOldAlphabet(t *testing.T) {
+	label := func(name, value string) []Label { return []Label{{MetricNameLabel, "m"}, {name, value}} }
+	for name, test := range map[string]struct {
+		labels []Label
+		want   Names
+	}{
+		"all are":          {label("job", "é"), NamesLegacy},
+		"a label is not":   {label("k8s.pod", "a"), NamesUnknown},
+		"a label's colon":  {label("a:b", "a"), NamesUnknown},
+		"a digit in front": {[]Label{{MetricNameLabel, "1m"}}, NamesUnknown},
+		"a metric's colon": {[]Label{{MetricNameLabel, "a:b"}}, NamesLegacy},
+		"a metric is not":  {[]Label{{MetricNameLabel, "a.b"}}, NamesUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			legal := Series{Labels: label("a", "b")}
+			if got := NewShape([]Series{legal, {Labels: test.labels}}).Names(); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			encoded := EncodedSeries{Labels: AppendEncodedLabels(nil, test.labels)}
+			if got := NewShapeFromEncoded(new(LabelRoom), []EncodedSeries{encoded}).Names(); got != test.want {
+				t.Errorf("encoded: got %v, want %v", got, test.want)
+			}
+		})
 	}
 }

@@ -75,14 +75,7 @@ func sameName(a, b kinglet.Label) bool { return a.Name == b.Name }
 
 // isPlain reports whether a name is as remote write 1.0 wants it (RW-31). A
 // metric name may hold colons.
-func isPlain(name string, metric bool) bool {
-	for i := range len(name) {
-		if !plainAt(rune(name[i]), i, metric) {
-			return false
-		}
-	}
-	return name != ""
-}
+func isPlain(name string, metric bool) bool { return name != "" && kinglet.LegacyName(name, metric) }
 
 func plainName(name string, metric bool) string {
 	if isPlain(name, metric) {
@@ -90,14 +83,10 @@ func plainName(name string, metric bool) string {
 	}
 	var plain strings.Builder
 	for i, r := range name {
-		if !plainAt(r, i, metric) {
+		if r >= 0x80 || !kinglet.LegacyByte(byte(r), i == 0, metric) {
 			r = '_'
 		}
 		plain.WriteRune(r)
 	}
 	return plain.String()
-}
-
-func plainAt(r rune, i int, metric bool) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || (r >= '0' && r <= '9' && i > 0) || (r == ':' && metric)
 }

@@ -189,7 +189,7 @@ func (w *walk) columnsOf(columns []column, p part) []column {
 	r := w.need()
 	for i, encoded := range p.shape.Where(&r.labels, func(i int) bool { return !w.gone[p.from+int32(i)] }) {
 		columns = append(columns, column{
-			kinglet.EncodedSeries{Labels: r.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i))}, p.from + int32(i),
+			kinglet.EncodedSeries{Labels: r.arena.keep(encoded), Kind: p.shape.Kind(i), Meta: w.metaNow(p.shape.Meta(i)), Names: p.shape.Names()}, p.from + int32(i),
 		})
 	}
 	return columns

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kinglet"
 	"kinglet/conf/httpclient"
 	"kinglet/conf/relabel"
 	"kinglet/conf/unit"
@@ -169,7 +170,7 @@ func (c Config) messageFaults() []error {
 		fault("max_age = %v: want 0s or more", c.MaxAge)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.ExternalLabels)) {
-		if !isLegacyName([]byte(name), false) || name == "" || strings.HasPrefix(name, "__") {
+		if !kinglet.LegacyName(name, false) || name == "" || strings.HasPrefix(name, "__") {
 			fault("external_labels has %q: want names of letters, digits and _, not beginning with a digit or __", name)
 		}
 		if !utf8.ValidString(c.ExternalLabels[name]) {

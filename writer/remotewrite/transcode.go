@@ -252,7 +252,7 @@ func plainSeries(series []byte) (one plainOne, err error) {
 		return nil
 	})
 	one.labels = kinglet.AppendEncodedLabels(nil, set)
-	if one.renamed = !isLegacy(one.labels); one.renamed {
+	if one.renamed = !kinglet.LegacyNames(one.labels); one.renamed {
 		one.labels = kinglet.AppendEncodedLabels(nil, legacyLabels(set))
 	}
 	return one, err

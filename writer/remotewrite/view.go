@@ -1,7 +1,6 @@
 package remotewrite
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -48,7 +47,7 @@ func NewView(shape *kinglet.Shape) *View { return Naming{}.View(shape) }
 // become one by new names, the one whose names needed no rewriting is kept,
 // else the first.
 func (n Naming) View(shape *kinglet.Shape) *View {
-	if len(n.External) == 0 && n.Relabel == nil && (n.AnyName || isLegacyShape(shape)) {
+	if len(n.External) == 0 && n.Relabel == nil && (n.AnyName || shape.Names() == kinglet.NamesLegacy) {
 		return &View{Shape: shape}
 	}
 	return n.rewrite(shape)
@@ -143,7 +142,7 @@ func (n Naming) columns(shape *kinglet.Shape) []column {
 		if keep && len(labels) > 0 && !c.nameless {
 			c.labels = labels
 			encoded := kinglet.AppendEncodedLabels(nil, labels)
-			if c.renamed = !n.AnyName && !isLegacy(encoded); c.renamed {
+			if c.renamed = !n.AnyName && !kinglet.LegacyNames(encoded); c.renamed {
 				c.labels = legacyLabels(labels)
 				encoded = kinglet.AppendEncodedLabels(nil, c.labels)
 			}
@@ -223,52 +222,15 @@ func boolInt(b bool) int {
 	return 0
 }
 
-func isLegacyShape(shape *kinglet.Shape) bool {
-	for _, encoded := range shape.All() {
-		if !isLegacy(encoded) {
-			return false
-		}
-	}
-	return true
-}
-
-var metricName = []byte(kinglet.MetricNameLabel)
-
-// isLegacy reports whether all names of an encoded label set are of the old
-// alphabet.
-func isLegacy(encoded []byte) bool {
-	for len(encoded) > 0 {
-		var name, value []byte
-		name, value, encoded = cutLabel(encoded)
-		if bytes.Equal(name, metricName) && !isLegacyName(value, true) || !isLegacyName(name, false) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLegacyName(name []byte, colon bool) bool {
-	for i, c := range name {
-		if !isLegacyByte(c, i == 0, colon) {
-			return false
-		}
-	}
-	return true
-}
-
-func isLegacyByte(c byte, first, colon bool) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || !first && c >= '0' && c <= '9' || colon && c == ':'
-}
-
 // legacyName puts an underscore in the place of each character that the old
 // alphabet does not have.
 func legacyName(name string, colon bool) string {
-	if isLegacyName([]byte(name), colon) {
+	if kinglet.LegacyName(name, colon) {
 		return name
 	}
 	out := make([]byte, 0, len(name))
 	for i, r := range name {
-		if r < 0x80 && isLegacyByte(byte(r), i == 0, colon) {
+		if r < 0x80 && kinglet.LegacyByte(byte(r), i == 0, colon) {
 			out = append(out, byte(r))
 		} else {
 			out = append(out, '_')

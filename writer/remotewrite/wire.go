@@ -88,19 +88,6 @@ func cutField(message []byte) (f field, rest []byte, err error) {
 	return f, nil, errDamaged
 }
 
-// cutLabel takes the first label off the labels of a series as a shape keeps
-// them. It is quick because it trusts them.
-func cutLabel(encoded []byte) (name, value, rest []byte) {
-	size, n := binary.Uvarint(encoded[1:])
-	label := encoded[1+n : 1+n+int(size)]
-	rest = encoded[1+n+int(size):]
-	size, n = binary.Uvarint(label[1:])
-	name = label[1+n : 1+n+int(size)]
-	label = label[1+n+int(size):]
-	size, n = binary.Uvarint(label[1:])
-	return name, label[1+n : 1+n+int(size)], rest
-}
-
 func varintSize(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
 
 func appendDouble(dst []byte, tag byte, v float64) []byte {
