@@ -63,7 +63,7 @@ func (m *Metadata) begin(family []byte) {
 // that name (unescaped) is of that family, as x_bucket is of histogram x; else
 // nil (RW-24). What it returns is shared and stays as it is.
 func (m *Metadata) Of(name string) *kinglet.Meta {
-	if m.family == nil || !m.has(name) {
+	if m.family == nil || !InFamily(m.text(m.family, true), m.typ, name) {
 		return nil
 	}
 	if m.current == nil {
@@ -98,9 +98,10 @@ func (m *Metadata) text(b []byte, quotes bool) string {
 	return unescape(string(b), quotes)
 }
 
-// has reports whether a series of that name is one of the family's.
-func (m *Metadata) has(name string) bool {
-	suffix, ok := strings.CutPrefix(name, m.text(m.family, true))
+// InFamily reports whether a series of that name is one of a family of that type,
+// both unescaped.
+func InFamily(family string, typ kinglet.MetricType, name string) bool {
+	suffix, ok := strings.CutPrefix(name, family)
 	if !ok {
 		return false
 	}
@@ -108,15 +109,15 @@ func (m *Metadata) has(name string) bool {
 	case "":
 		return true
 	case "_total":
-		return m.typ == kinglet.TypeCounter
+		return typ == kinglet.TypeCounter
 	case "_bucket":
-		return m.typ == kinglet.TypeHistogram || m.typ == kinglet.TypeGaugeHistogram
+		return typ == kinglet.TypeHistogram || typ == kinglet.TypeGaugeHistogram
 	case "_sum", "_count":
-		return m.typ == kinglet.TypeHistogram || m.typ == kinglet.TypeSummary
+		return typ == kinglet.TypeHistogram || typ == kinglet.TypeSummary
 	case "_gsum", "_gcount":
-		return m.typ == kinglet.TypeGaugeHistogram
+		return typ == kinglet.TypeGaugeHistogram
 	case "_info":
-		return m.typ == kinglet.TypeInfo
+		return typ == kinglet.TypeInfo
 	}
 	return false
 }

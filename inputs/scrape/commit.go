@@ -54,7 +54,9 @@ func (w *walk) commit() []*kinglet.Row {
 	w.holdBack()
 	w.rememberGone()
 	for i := range l.families {
-		l.families[i].meta = nil // shapes have them now
+		if !l.families[i].final {
+			l.families[i].meta = nil // shapes have others
+		}
 	}
 	for i := range next.remap {
 		next.remap[i] = -1

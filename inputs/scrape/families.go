@@ -33,6 +33,12 @@ func (w *walk) familyOf(name string) *kinglet.Meta {
 		return nil
 	}
 	info := &w.l.families[w.family]
+	if info.meta != nil && info.final {
+		if !promtext.InFamily(info.meta.Family, info.kind, name) {
+			return nil
+		}
+		return info.meta
+	}
 	if w.metaOf != w.family {
 		w.metaOf = w.family
 		w.meta.Reset()
@@ -48,11 +54,15 @@ func (w *walk) familyOf(name string) *kinglet.Meta {
 	if meta == nil || info.meta != nil {
 		return meta
 	}
-	info.meta = meta
-	if shared := w.shared(meta); shared.Help == info.help {
+	info.meta, info.final = meta, false
+	shared := w.shared(meta)
+	if shared.Help == info.help {
 		info.help = shared.Help // one text in memory is enough
 	}
-	return meta
+	if info.final = *shared == *meta; info.final {
+		info.meta = shared
+	}
+	return info.meta
 }
 
 // settleFamilies makes what new comments of a good page say hold for comments
@@ -99,11 +109,13 @@ func (w *walk) settleFamilies() {
 // are sent with. If the page says now other things of a family than before, the
 // series that are there get the new Meta at commit (RW-24).
 func (w *walk) shared(exposed *kinglet.Meta) *kinglet.Meta {
-	switch exposed {
-	case nil:
+	switch {
+	case exposed == nil:
 		return nil
-	case w.lastExposed:
+	case exposed == w.lastExposed:
 		return w.lastShared
+	case w.family >= 0 && exposed == w.l.families[w.family].meta && w.l.families[w.family].final:
+		return exposed
 	}
 	if w.metas == nil {
 		w.metas = w.l.metas()

@@ -100,14 +100,28 @@ func TestMetadataIsSharedBySeriesOfAllTimes(t *testing.T) {
 	}
 }
 
-func TestFamiliesKeepNoMetadataThatShapesHave(t *testing.T) {
+func TestFamiliesKeepNoMetadataBesideThatOfShapes(t *testing.T) {
 	l := newLayout(testPage(10), nil)
 	if _, _, err := read(l, "# HELP a "+strings.Repeat("x", 50)+"\n# TYPE a gauge\na 1\n", 0, 100); err != nil {
 		t.Fatal(err)
 	}
+	has := l.parts[0].shape.Meta(0)
+	for _, f := range l.families {
+		if f.meta != nil && f.meta != has {
+			t.Error("a family keeps another than the shape has")
+		}
+	}
+	cfg := testPage(10)
+	renames := cfg.Labels.cfg
+	renames.NamePrefix = "app"
+	cfg.Labels = NewLabeler(renames)
+	l = newLayout(cfg, nil)
+	if _, _, err := read(l, "# TYPE a gauge\na 1\n", 0, 100); err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range l.families {
 		if f.meta != nil {
-			t.Error("a family keeps what shapes have")
+			t.Error("a family that is renamed keeps another than the shape has")
 		}
 	}
 }

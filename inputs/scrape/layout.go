@@ -81,6 +81,10 @@ type familyInfo struct {
 	help string        // as the page spells it
 	meta *kinglet.Meta // made for the first series of a page
 
+	// final says that meta is what the shapes have, and lasts. It is not where
+	// rules rename the family.
+	final bool
+
 	comment promtext.Kind // of the line: Help or Type
 }
 

@@ -135,6 +135,9 @@ func (w *walk) finish(rest []byte) error {
 // abandon takes back what the walk added to the layout, when the page is bad.
 func (w *walk) abandon() {
 	w.l.families = w.l.families[:w.families]
+	for i := range w.l.families {
+		w.l.families[i].meta = nil // no shape may have it
+	}
 	w.l.giveBack()
 }
 
