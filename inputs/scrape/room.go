@@ -55,7 +55,7 @@ type rooms struct {
 }
 
 const (
-	mostRooms  = 2   // that wait
+	mostRooms  = 1   // that wait: pages are read one at a time, nearly always
 	quietPages = 256 // without need of a room let them all go
 )
 
