@@ -34,7 +34,10 @@ func someSeries(n int) []Series {
 }
 
 func TestShapeGivesBackItsSeries(t *testing.T) {
-	for _, n := range []int{0, 1, 2, blockColumns - 1, blockColumns, blockColumns + 1, 3*blockColumns - 7} {
+	for _, n := range []int{
+		0, 1, 2, blockColumns - 1, blockColumns, blockColumns + 1, 3*blockColumns - 7, 3 * blockColumns,
+		compressedShape - 1, compressedShape, compressedShape + 1, largeShape - 1, largeShape,
+	} {
 		series := someSeries(n)
 		s := NewShape(series)
 		if s.Len() != n {
@@ -63,7 +66,11 @@ func TestShapeGivesBackItsSeries(t *testing.T) {
 }
 
 func TestWhereGivesTheColumnsThatAreWanted(t *testing.T) {
-	series := someSeries(3*blockColumns + 5)
+	t.Run("of a small shape", func(t *testing.T) { checkWhere(t, someSeries(compressedShape-1)) })
+	t.Run("of another", func(t *testing.T) { checkWhere(t, someSeries(3*blockColumns+5)) })
+}
+
+func checkWhere(t *testing.T, series []Series) {
 	s := NewShape(series)
 	for name, wanted := range map[string]func(int) bool{
 		"none":       func(int) bool { return false },
@@ -141,7 +148,7 @@ func TestSamplesAreTheColumnsThatAreNotAbsent(t *testing.T) {
 }
 
 func TestAShapeOfEncodedLabelsIsTheSame(t *testing.T) {
-	for _, n := range []int{0, 1, 500} {
+	for _, n := range []int{0, 1, compressedShape - 1, compressedShape, 500} {
 		series := someSeries(n)
 		encoded := make([]EncodedSeries, n)
 		for i, s := range series {
