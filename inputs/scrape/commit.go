@@ -30,7 +30,7 @@ func (w *walk) commit() []*kinglet.Row {
 	l.alive = true
 	var rows []*kinglet.Row
 	if l.orphans != nil {
-		rows = l.markOrphans(w.timeMs, w.setIndex())
+		rows = l.markOrphans(w.timeMs, w.findSet)
 	}
 	if quiet {
 		w.holdBack()
@@ -151,7 +151,7 @@ func (w *walk) otherKindLives(kind kinglet.Kind, labels []byte) bool {
 		}
 		other = kinglet.KindHistogram
 	}
-	c, ok := w.setIndex().find(w.l.setHash(labels, other))
+	c, ok := w.findSet(w.l.setHash(labels, other))
 	return ok && !kinglet.IsAbsent(w.values[c]) && !kinglet.IsStale(w.values[c])
 }
 

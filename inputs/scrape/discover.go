@@ -59,7 +59,7 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 			return refOwn, nil
 		}
 	}
-	if column, ok := w.setIndex().find(set); ok {
+	if column, ok := w.findSet(set); ok {
 		return column, nil // the same series by another text
 	}
 	if limit := l.cfg.SampleLimit; limit > 0 && w.filled+len(w.fresh) >= limit {
@@ -71,20 +71,6 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 	return w.addFresh(freshSeries{
 		kinglet.EncodedSeries{Labels: w.need().arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
 	}), nil
-}
-
-// setIndex finds columns by the hash of their label set.
-func (w *walk) setIndex() *index {
-	if !w.sets.built() {
-		w.sets = newIndex(w.need().byLabel, w.l.columns()+16, w.setOf)
-		for i, set := range w.l.sets {
-			w.sets.put(set, int32(i))
-		}
-		for i, f := range w.fresh {
-			w.sets.put(f.set, int32(w.l.columns()+i))
-		}
-	}
-	return &w.sets
 }
 
 // addFresh makes a column for a series that the layout does not have.
@@ -102,7 +88,7 @@ func (w *walk) addFresh(f freshSeries) (column int32) {
 	if w.starts != nil {
 		w.starts = append(w.starts, 0)
 	}
-	w.setIndex().put(f.set, column)
+	w.sets.put(f.set, column)
 	return column
 }
 

@@ -206,19 +206,19 @@ func (l *layout) endsSilently(column int32) bool {
 // hasEnded reports whether a column's series has vanished in an earlier scrape.
 func (l *layout) hasEnded(column int32) bool { return l.endedCount > 0 && l.ended[column] }
 
-// markOrphans ends the series of former configurations that are not in sets,
+// markOrphans ends the series of former configurations that find does not find,
 // which is nil if there are no series now.
-func (l *layout) markOrphans(timeMs int64, sets *index) []*kinglet.Row {
+func (l *layout) markOrphans(timeMs int64, find func(set uint64) (int32, bool)) []*kinglet.Row {
 	var rows []*kinglet.Row
 	for _, o := range l.orphans {
 		rows = appendMarkers(rows, o.shape, timeMs, func(i int) bool {
 			if (o.ended != nil && o.ended[i]) || (o.timed != nil && o.timed[i] && !l.cfg.TrackTimestampsStaleness) || slices.Contains(l.own, o.sets[i]) {
 				return false
 			}
-			if sets == nil {
+			if find == nil {
 				return true
 			}
-			_, still := sets.find(o.sets[i])
+			_, still := find(o.sets[i])
 			return !still
 		})
 	}

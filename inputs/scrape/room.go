@@ -11,12 +11,14 @@ import (
 // the next such page, of any target, as on most nodes some series come and go in
 // every scrape. Nothing of a room is kept in a layout or a row.
 type room struct {
-	labels  kinglet.LabelRoom
-	arena   arena
-	next    []line
-	lines   []int32 // slots of the index of lines
-	byLabel []int32 // and of that of label sets
-	fresh   []freshSeries
+	labels   kinglet.LabelRoom
+	arena    arena
+	next     []line
+	lines    []int32  // slots of the index of lines
+	byLabel  []int32  // and of that of label sets
+	lineBits []uint64 // of their sketches
+	setBits  []uint64
+	fresh    []freshSeries
 
 	remap  []int32
 	gone   []bool
@@ -110,12 +112,8 @@ func (w *walk) done() {
 		if w.next != nil {
 			r.next = w.next
 		}
-		if w.lines.built() {
-			r.lines = w.lines.slots
-		}
-		if w.sets.built() {
-			r.byLabel = w.sets.slots
-		}
+		r.lines, r.lineBits = w.lines.memory(r.lines, r.lineBits)
+		r.byLabel, r.setBits = w.sets.memory(r.byLabel, r.setBits)
 	}
 	w.l.rooms.put(w.room)
 	w.room = nil

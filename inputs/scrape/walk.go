@@ -76,8 +76,9 @@ type walk struct {
 	held       []bool        // by column: its sample must not be sent; nil = no page had timestamps
 	twins      twins
 
-	lines index // text -> position in l.lines, or in next from len(l.lines) on; built when needed
-	sets  index // label set -> column; built when needed
+	lines   lookup // see findLine
+	sets    lookup // see findSet
+	newFrom int    // the first of next that is not the layout's; -1 = there is none
 
 	text   textSource
 	meta   promtext.Metadata
@@ -100,7 +101,7 @@ type walk struct {
 // begin starts to read a page whose scrape has that timestamp.
 func (l *layout) begin(timeMs int64) *walk {
 	l.giveBack() // of a walk that was lost
-	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, values: make([]float64, l.columns(), l.columns()+l.grew), twins: l.twins.clone(), families: len(l.families)}
+	w := &walk{l: l, timeMs: timeMs, family: -1, metaOf: -1, newFrom: -1, values: make([]float64, l.columns(), l.columns()+l.grew), twins: l.twins.clone(), families: len(l.families)}
 	w.text.w = w
 	fill(w.values)
 	return w
@@ -213,8 +214,11 @@ func (w *walk) remember(e line, pos int) {
 	}
 	if pos >= 0 {
 		w.at = pos + 1
-	} else if w.lines.built() {
+	} else {
 		w.lines.put(e.hash, int32(len(w.l.lines)+len(w.next)))
+		if w.newFrom < 0 {
+			w.newFrom = len(w.next)
+		}
 	}
 	w.next = append(w.next, e)
 }
@@ -299,14 +303,6 @@ func (w *walk) sample(key []byte, value float64, timeMs int64, from source) (ref
 	return e.ref, nil
 }
 
-// lineHash is the hash of a line by its number in w.lines.
-func (w *walk) lineHash(number int32) uint64 {
-	if known := w.l.lines; int(number) < len(known) {
-		return known[number].hash
-	}
-	return w.next[int(number)-len(w.l.lines)].hash
-}
-
 // find looks for a line: a few lines ahead of the expected one, as when series
 // vanished, else anywhere. Pos is its place in the layout, -1 if it is only
 // known from this page.
@@ -323,16 +319,7 @@ func (w *walk) find(hash uint64, size int) (e line, pos int, ok bool) {
 		// is not held in memory by an index of its own.
 		return line{}, -1, false
 	}
-	if !w.lines.built() {
-		w.lines = newIndex(w.need().lines, len(known)+16, w.lineHash)
-		for i, e := range known {
-			w.lines.put(e.hash, int32(i))
-		}
-		for i, e := range w.next {
-			w.lines.put(e.hash, int32(len(known)+i))
-		}
-	}
-	i, ok := w.lines.find(hash)
+	i, ok := w.findLine(hash)
 	if !ok {
 		return line{}, -1, false
 	}

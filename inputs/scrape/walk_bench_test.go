@@ -131,7 +131,7 @@ func TestASteadyPageMakesNoShape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same := round == 1 || round == 2 || round == 4; same && (w.shapesMade > 0 || w.next != nil || w.lines.built()) {
+		if same := round == 1 || round == 2 || round == 4; same && (w.shapesMade > 0 || w.next != nil || w.lines.ready()) {
 			t.Errorf("round %d made %d shapes", round, w.shapesMade)
 		}
 	}
