@@ -167,9 +167,9 @@ func (g *group) dropped(samples int, reason string) {
 	}
 }
 
-// encode makes blocks of rows and delivers them. Rows without stale markers,
-// nearly all there are, fill stencils; the rest is encoded plainly, once if
-// stale markers make no difference, else twice.
+// encode makes blocks of rows and delivers them. Rows fill stencils, with the
+// stale markers that fit; the rest is encoded plainly, once if stale markers make
+// no difference, else twice.
 func (g *group) encode(p *plates, rows []*kinglet.Row) {
 	g.blocks, g.plain = g.blocks[:0], g.plain[:0]
 	g.halves.begin()
@@ -178,8 +178,14 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 		goesOn, ends := row, (*kinglet.Row)(nil)
 		if hasStale(row) {
 			stale = true
-			h := g.halves.split(row)
-			goesOn, ends = &h.goesOn, &h.ends
+			room := noRoom
+			if len(g.clean) == 0 && !g.variant.extended {
+				room = p.markerRoom(row)
+			}
+			h := g.halves.split(row, room)
+			if goesOn = &h.goesOn; h.markers > 0 {
+				ends = &h.ends
+			}
 		}
 		if !g.variant.extended {
 			if b, ok := p.fill(goesOn); ok {

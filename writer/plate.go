@@ -3,6 +3,7 @@ package writer
 import (
 	"log/slog"
 	"math"
+	"slices"
 
 	"kinglet"
 	"kinglet/writer/queue"
@@ -79,6 +80,20 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 	}
 	return p.block(plate, row)
 }
+
+// markerRoom tells for which columns a stale marker of row can be filled in: those
+// whose values move, and had no zero bytes that are part of the stencil. The
+// series is in the message for a last time then. A row of a target that is down
+// leaves the stencil as it was.
+func (p *plates) markerRoom(row *kinglet.Row) func(column int) bool {
+	plate := attachedTo(row.Shape).plate
+	if plate == nil || plate.stencil == nil || !slices.ContainsFunc(row.Values, goesOn) {
+		return noRoom
+	}
+	return plate.stencil.TakesAny
+}
+
+func goesOn(v float64) bool { return !kinglet.IsAbsent(v) && !kinglet.IsStale(v) }
 
 // due reports whether the stencil's window is over.
 func (p *plate) due() bool {

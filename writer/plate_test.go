@@ -145,10 +145,51 @@ func TestSeriesThatComeAndGoAreEncodedPlainly(t *testing.T) {
 func TestStaleMarkersLeaveTheStencilToTheRest(t *testing.T) {
 	var s splitter
 	s.begin()
-	h := s.split(&kinglet.Row{Values: []float64{1, kinglet.Stale(), kinglet.Absent(), 2}})
+	row := &kinglet.Row{Values: []float64{1, kinglet.Stale(), kinglet.Absent(), 2}}
+	h := s.split(row, noRoom)
 	goesOn, ends := &h.goesOn, &h.ends
 	if goesOn.Samples() != 2 || hasStale(goesOn) || ends.Samples() != 1 || !kinglet.IsStale(ends.Values[1]) {
 		t.Errorf("%v and %v", goesOn.Values, ends.Values)
+	}
+	s.begin()
+	if h := s.split(row, func(i int) bool { return i == 1 }); h.markers != 0 || h.goesOn.Samples() != 3 || h.ends.Samples() != 0 {
+		t.Errorf("with room for the marker: %v and %v", h.goesOn.Values, h.ends.Values)
+	}
+}
+
+func TestMarkersAreFilledInWhereThereIsRoom(t *testing.T) {
+	p := plates{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
+	row := &kinglet.Row{Shape: testShape(50), TimestampMs: 1_790_000_000_000, Values: make([]float64, 50)}
+	if p.markerRoom(row)(7) {
+		t.Error("a shape without a stencil has room")
+	}
+	for range rowsBeforeCut + 1 {
+		p.fill(row)
+	}
+	row.TimestampMs += 15000
+	row.Values[7] = kinglet.Stale()
+	if !p.markerRoom(row)(7) {
+		t.Fatal("a series whose value may move has no room for its marker")
+	}
+	block, ok := p.fill(row)
+	if !ok {
+		t.Fatal("a row with a marker is not filled")
+	}
+	wantRow(t, block, row)
+	row.TimestampMs += 15000
+	row.Values[7] = kinglet.Absent()
+	if block, ok = p.fill(row); !ok {
+		t.Fatal("the row after it is not filled")
+	}
+	wantRow(t, block, row)
+	if p.markerRoom(row)(7) {
+		t.Error("a series that left has room")
+	}
+	for i := range row.Values {
+		row.Values[i] = kinglet.Stale()
+	}
+	if p.markerRoom(row)(8) {
+		t.Error("the stencil of a target that is down is given markers")
 	}
 }
 

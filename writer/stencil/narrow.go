@@ -24,7 +24,10 @@ func (c *Cutter) Narrow(s *Stencil, row *kinglet.Row) error {
 	defer func() { c.gaps, c.lost, c.literal, c.stamps = n.gaps, n.lost, n.literal, n.stamps }()
 	n.literal = c.literal[:0]
 	n.leave(row)
-	if s.live == 0 {
+	switch {
+	case len(n.gaps) == 0:
+		return nil
+	case s.live == 0:
 		return errors.New("narrow a stencil: no series stays")
 	}
 	return n.walk()

@@ -30,15 +30,20 @@ func step(r *rand.Rand, row *kinglet.Row, leave int) {
 func TestNarrowedStencilIsThePlainMessageOfWhatIsLeft(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	var c Cutter
-	for round := range 300 {
+	for round := range 90 {
 		c.Thorough = round%2 == 0
-		row := randomRow(r, 1+r.IntN(150), round%3 == 0)
+		row := randomRow(r, 1+r.IntN(150+3*round), round%3 == 0)
 		s, err := c.Cut(row, func(int) bool { return r.IntN(4) > 0 })
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 8 {
-			step(r, row, []int{0, 1, 5, 40, 90}[r.IntN(5)])
+		recut := round%3 > 0 // else it is narrowed again and again
+		leave := []int{0, 1, 5, 40, 90}
+		if !recut {
+			leave = []int{0, 1, 2, 5}
+		}
+		for range 16 {
+			step(r, row, leave[r.IntN(len(leave))])
 			if gone, _ := s.Compare(row); gone > 0 {
 				if err = c.Narrow(s, row); err != nil {
 					t.Fatal(err)
@@ -50,15 +55,39 @@ func TestNarrowedStencilIsThePlainMessageOfWhatIsLeft(t *testing.T) {
 			if s.Samples() != row.Samples() {
 				t.Fatalf("%d samples, want %d", s.Samples(), row.Samples())
 			}
-			switch r.IntN(4) {
-			case 0:
+			switch pick := r.IntN(4); {
+			case recut && pick == 0:
 				s, err = c.Recut(s, row)
-			case 1:
+			case recut && pick == 1:
 				s, err = c.Rebake(s, row)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+func TestCopiesThatLoseTheirSourceReachFurtherBack(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for range 3 {
+		var c Cutter
+		row := containers(r, 500)
+		s, err := c.Cut(row, func(int) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row.Samples() > 20 {
+			row.TimestampMs += 15_000
+			for range 4 {
+				row.Values[1+r.IntN(len(row.Values)-1)] = kinglet.Absent()
+			}
+			if err := c.Narrow(s, row); err != nil {
+				t.Fatal(err)
+			}
+			var block []byte
+			s, block = mustFill(t, &c, s, nil, row)
+			checkSame(t, s, block, row)
 		}
 	}
 }
@@ -129,32 +158,49 @@ func containers(r *rand.Rand, n int) *kinglet.Row {
 	return row
 }
 
-// BenchmarkNarrow takes one of a hundred series out of a stencil each time.
+// BenchmarkNarrow takes ten of a thousand series out of one of many stencils each
+// time, as in a node's memory: each of another container, or those of one.
 func BenchmarkNarrow(b *testing.B) {
-	r := rand.New(rand.NewPCG(11, 12))
-	var c Cutter
-	row := containers(r, 1000)
-	whole := append([]float64(nil), row.Values...)
-	var s *Stencil
-	samples := 0
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if i%10 == 0 {
-			b.StopTimer()
-			copy(row.Values, whole)
-			var err error
-			if s, err = c.Cut(row, func(int) bool { return true }); err != nil {
-				b.Fatal(err)
+	const stencils, turns = 40, 10
+	for name, leaves := range map[string]func(turn, i int) int{
+		"scattered": func(turn, i int) int { return 100*i + turn },
+		"together":  func(turn, i int) int { return 100*turn + i },
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := rand.New(rand.NewPCG(11, 12))
+			var c Cutter
+			var rows [stencils]*kinglet.Row
+			var cut [stencils]*Stencil
+			for i := range rows {
+				rows[i] = containers(r, 1000)
 			}
-			b.StartTimer()
-		}
-		samples += s.Samples()
-		for j := range 10 {
-			row.Values[100*j+i%10] = kinglet.Absent()
-		}
-		if err := c.Narrow(s, row); err != nil {
-			b.Fatal(err)
-		}
+			samples := 0
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				which, turn := n%stencils, n/stencils%turns
+				row := rows[which]
+				if which == 0 && turn == 0 {
+					b.StopTimer()
+					for i, row := range rows {
+						for j := range row.Values {
+							row.Values[j] = float64(j)
+						}
+						var err error
+						if cut[i], err = c.Cut(row, func(int) bool { return true }); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.StartTimer()
+				}
+				samples += cut[which].Samples()
+				for i := range 10 {
+					row.Values[leaves(turn, i)] = kinglet.Absent()
+				}
+				if err := c.Narrow(cut[which], row); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
 }

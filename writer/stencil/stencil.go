@@ -129,6 +129,12 @@ func (s *Stencil) Compare(row *kinglet.Row) (gone, back int) {
 // Has reports whether the message has column i's series.
 func (s *Stencil) Has(i int) bool { return s.last[i] != kinglet.AbsentBits }
 
+// TakesAny reports whether column i's series is in the message, with a hole for
+// whatever value.
+func (s *Stencil) TakesAny(i int) bool {
+	return s.Has(i) && s.holes[i] != baked && s.holes[i].shift() == 0
+}
+
 // CanNarrow reports whether Narrow can be asked to take series out.
 func (s *Stencil) CanNarrow() bool { return s.sizes != nil }
 
