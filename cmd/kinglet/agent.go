@@ -6,6 +6,7 @@ import (
 	"fmt"
 	stdlog "log"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"sync"
@@ -128,6 +129,7 @@ func (a *agent) run(ctx context.Context) error {
 	}
 
 	serving.Go(func() { letGoOfText(served, a.log) })
+	serving.Go(func() { boundGarbage(served, os.LookupEnv) })
 
 	endBeats := a.beat(ctx)
 	err := a.apply(ctx, a.config)

@@ -109,14 +109,14 @@ func (m *agentMetrics) reloaded(err error) {
 // CPU than two, which wake each other for little, and is enough for a million
 // samples a second. Collecting at a quarter of the usual growth makes 36 MiB of
 // resident memory 32 and costs nothing that can be measured, because nothing is
-// allocated per sample; at an eighth it is 30, with more CPU. Neither grows with
-// the number of cores.
+// allocated per sample; at an eighth it is 30, with more CPU. See also
+// boundGarbage. Neither grows with the number of cores.
 func tuneRuntime(getenv func(string) (string, bool)) {
 	if _, set := getenv("GOMAXPROCS"); !set {
 		runtime.GOMAXPROCS(1)
 	}
 	if _, set := getenv("GOGC"); !set {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(mostGarbagePercent)
 	}
 }
 
