@@ -55,6 +55,19 @@ func byLabelsThenName(a, b column) int {
 	return cmp.Or(bytes.Compare(aRest, bRest), bytes.Compare(aName, bName))
 }
 
+// mergeColumns appends both, each of which is in that order, to dst in that order.
+// Of equal ones those of the first come first.
+func mergeColumns(dst, first, second []column) []column {
+	for len(first) > 0 && len(second) > 0 {
+		if byLabelsThenName(first[0], second[0]) <= 0 {
+			dst, first = append(dst, first[0]), first[1:]
+		} else {
+			dst, second = append(dst, second[0]), second[1:]
+		}
+	}
+	return append(append(dst, first...), second...)
+}
+
 // metricNameField is what an encoded label that is the metric name begins with,
 // behind its tag and length.
 const metricNameField = "\x0a\x08" + kinglet.MetricNameLabel

@@ -26,14 +26,16 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	merged := r.toMerge()
 	r.sets, r.ended = r.room.sets[:0], r.room.ended[:0]
 	r.parts = make([]part, 0, len(l.parts)+1)
-	columns := w.freshColumns(r.room.merged[:0])
+	columns, spare := w.freshColumns(r.room.merged[:0]), r.room.spare
+	slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
 	for n, p := range l.parts {
 		switch {
 		case merged[n]:
 			if r.touched[n] {
 				rows = w.appendMarkersOf(rows, p)
 			}
-			columns = w.columnsOf(columns, p)
+			r.room.again = w.columnsOf(r.room.again[:0], p)
+			columns, spare = mergeColumns(spare[:0], columns, r.room.again), columns
 		case r.dirty[n]:
 			rows = w.appendRow(rows, p) // with the markers; remade below
 			r.room.again = w.columnsOf(r.room.again[:0], p)
@@ -43,7 +45,6 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 			r.keep(p)
 		}
 	}
-	slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
 	for chunk := range slices.Chunk(columns, l.cfg.maxColumns()) {
 		r.add(chunk, &rows)
 	}
@@ -53,7 +54,7 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	l.grew = len(w.fresh) + len(w.fresh)/4
 	l.parts, l.sets, l.timed = r.parts, copied(l.sets, r.sets), timed
 	l.ended, l.endedCount = copied(l.ended, r.ended), r.endedCount
-	r.room.merged, r.room.sets, r.room.ended = columns, r.sets, r.ended
+	r.room.merged, r.room.spare, r.room.sets, r.room.ended = columns, spare, r.sets, r.ended
 	l.newest, l.sentMs = sent, w.timeMs
 	l.settle()
 	return rows

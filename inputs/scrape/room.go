@@ -25,6 +25,7 @@ type room struct {
 	sets   []uint64
 	ended  []bool
 	merged []column // those of the fresh part
+	spare  []column // on the way there
 	again  []column // those of a part that is remade
 	series []kinglet.EncodedSeries
 }
@@ -39,10 +40,11 @@ const (
 // empty lets go of what the room refers to, and of memory that is seldom needed.
 func (r *room) empty() {
 	if cap(r.fresh) > roomColumns || cap(r.merged) > roomColumns {
-		r.fresh, r.merged = nil, nil
+		r.fresh, r.merged, r.spare = nil, nil, nil
 	}
 	clear(r.fresh[:cap(r.fresh)])
 	clear(r.merged[:cap(r.merged)])
+	clear(r.spare[:cap(r.spare)])
 	clear(r.again[:cap(r.again)])
 	clear(r.series[:cap(r.series)])
 	r.arena.piece = r.arena.piece[:0]
