@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -40,5 +41,5 @@ func TestTheCollectorFollowsWhatIsAlive(t *testing.T) {
 			t.Errorf("GOGC set %v: %d percent", tt.env, got)
 		}
 	}
-	_ = ballast[0]
+	runtime.KeepAlive(ballast)
 }
