@@ -1,6 +1,9 @@
 package kinglet
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Names says what is known of the names in a label set.
 type Names uint8
@@ -39,4 +42,20 @@ func LegacyName[T string | []byte](name T, metric bool) bool {
 // LegacyByte reports whether such a name may have c, or begin with it.
 func LegacyByte(c byte, first, metric bool) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || !first && c >= '0' && c <= '9' || metric && c == ':'
+}
+
+// ToLegacyName is name with an underscore in the place of each character that
+// remote write 1.0 does not allow there.
+func ToLegacyName(name string, metric bool) string {
+	if LegacyName(name, metric) {
+		return name
+	}
+	var legacy strings.Builder
+	for i, r := range name {
+		if r >= 0x80 || !LegacyByte(byte(r), i == 0, metric) {
+			r = '_'
+		}
+		legacy.WriteRune(r)
+	}
+	return legacy.String()
 }

@@ -199,3 +199,17 @@ func TestAShapeKnowsWhetherItsNamesAreOfTheOldAlphabet(t *testing.T) {
 		})
 	}
 }
+
+func TestNamesAreMadeLegacy(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		metric bool
+		want   string
+	}{
+		{"a:b_1", true, "a:b_1"}, {"a:b", false, "a_b"}, {"1a", true, "_a"}, {"k8s.pod/é", false, "k8s_pod__"}, {"a\xffb", true, "a_b"}, {"", true, ""},
+	} {
+		if got := ToLegacyName(tt.name, tt.metric); got != tt.want {
+			t.Errorf("%q becomes %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -150,7 +150,7 @@ func (l *Labeler) family(exposed string) string {
 		name = p + "_" + name
 	}
 	if !l.cfg.AnyName {
-		name = plainName(rewriteName(name), true)
+		name = kinglet.ToLegacyName(rewriteName(name), true)
 	}
 	return l.cfg.MetricsNamePrefix + name
 }

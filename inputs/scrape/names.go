@@ -37,7 +37,7 @@ func normalize(labels []kinglet.Label, anyName bool) []kinglet.Label {
 			break
 		}
 		if labels[i].Name == kinglet.MetricNameLabel {
-			labels[i].Value = plainName(labels[i].Value, true)
+			labels[i].Value = kinglet.ToLegacyName(labels[i].Value, true)
 			continue
 		}
 		odd = odd || !isPlain(labels[i].Name, false)
@@ -56,7 +56,7 @@ func normalize(labels []kinglet.Label, anyName bool) []kinglet.Label {
 	result := labels[:0]
 	for _, l := range labels {
 		if !isPlain(l.Name, false) {
-			if l.Name = plainName(l.Name, false); slices.Contains(written, l.Name) {
+			if l.Name = kinglet.ToLegacyName(l.Name, false); slices.Contains(written, l.Name) {
 				continue
 			}
 			written = append(written, l.Name)
@@ -76,17 +76,3 @@ func sameName(a, b kinglet.Label) bool { return a.Name == b.Name }
 // isPlain reports whether a name is as remote write 1.0 wants it (RW-31). A
 // metric name may hold colons.
 func isPlain(name string, metric bool) bool { return name != "" && kinglet.LegacyName(name, metric) }
-
-func plainName(name string, metric bool) string {
-	if isPlain(name, metric) {
-		return name
-	}
-	var plain strings.Builder
-	for i, r := range name {
-		if r >= 0x80 || !kinglet.LegacyByte(byte(r), i == 0, metric) {
-			r = '_'
-		}
-		plain.WriteRune(r)
-	}
-	return plain.String()
-}

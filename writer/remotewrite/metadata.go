@@ -31,7 +31,7 @@ func metadataBody(families []*kinglet.Meta) Body {
 	var raw, one []byte
 	for _, m := range families {
 		one = appendVarint(one[:0], tagMetadataType, uint64(m.Type))
-		one = appendBytes(one, tagMetadataFamily, []byte(legacyName(m.Family, true)))
+		one = appendBytes(one, tagMetadataFamily, []byte(kinglet.ToLegacyName(m.Family, true)))
 		if m.Help != "" {
 			one = appendBytes(one, tagMetadataHelp, []byte(m.Help))
 		}

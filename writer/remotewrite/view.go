@@ -194,9 +194,9 @@ func legacyLabels(labels []kinglet.Label) []kinglet.Label {
 	}
 	all := make([]renamed, len(labels))
 	for i, l := range labels {
-		name, value := legacyName(l.Name, false), l.Value
+		name, value := kinglet.ToLegacyName(l.Name, false), l.Value
 		if l.Name == kinglet.MetricNameLabel {
-			value = legacyName(value, true)
+			value = kinglet.ToLegacyName(value, true)
 		}
 		all[i] = renamed{kinglet.Label{Name: name, Value: value}, name != l.Name}
 	}
@@ -220,21 +220,4 @@ func boolInt(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// legacyName puts an underscore in the place of each character that the old
-// alphabet does not have.
-func legacyName(name string, colon bool) string {
-	if kinglet.LegacyName(name, colon) {
-		return name
-	}
-	out := make([]byte, 0, len(name))
-	for i, r := range name {
-		if r < 0x80 && kinglet.LegacyByte(byte(r), i == 0, colon) {
-			out = append(out, byte(r))
-		} else {
-			out = append(out, '_')
-		}
-	}
-	return string(out)
 }
