@@ -51,9 +51,10 @@ type group struct {
 	stale   []*endpoint // that take stale markers
 	clean   []*endpoint // that do not
 
-	blocks []queue.Block  // scratch of encode
-	plain  []*kinglet.Row // scratch of encode
-	halves splitter
+	filled      []queue.Block  // scratch of encode: not delivered yet
+	filledBytes int            // of them
+	plain       []*kinglet.Row // scratch of encode
+	halves      splitter
 }
 
 // newGroup makes the group of e's variant, v, without endpoints.
@@ -94,7 +95,7 @@ func attachedTo(shape *kinglet.Shape) *attached {
 }
 
 // encode turns a push into blocks and hands them to the queues, which never
-// block.
+// block. It waits a little for senders that keep up, see pace.
 func (p *Pipeline) encode(next push) {
 	p.regroup()
 	start := time.Now()
@@ -106,13 +107,14 @@ func (p *Pipeline) encode(next push) {
 	}
 	p.plates.cutter.Rest()
 	rows := typedMarkers(next.rows)
+	p.pace.begin(p.encoders.of)
 	for _, g := range p.encoders.groups {
 		views := p.views(g, rows)
-		g.encode(&p.plates, views)
+		g.encode(&p.plates, &p.pace, views)
 		p.revivals.meet(g, next.rows[0], views)
 	}
 	p.metrics.encoded.Add(float64(next.samples))
-	p.metrics.encodeTime.Add(time.Since(start).Seconds())
+	p.metrics.encodeTime.Add((time.Since(start) - p.pace.waited).Seconds())
 	p.buffered.Add(int64(-next.samples))
 	p.room.Release(next.room)
 }
@@ -167,11 +169,11 @@ func (g *group) dropped(samples int, reason string) {
 	}
 }
 
-// encode makes blocks of rows and delivers them. Rows fill stencils, with the
-// stale markers that fit; the rest is encoded plainly, once if stale markers make
-// no difference, else twice.
-func (g *group) encode(p *plates, rows []*kinglet.Row) {
-	g.blocks, g.plain = g.blocks[:0], g.plain[:0]
+// encode makes blocks of rows and delivers them, at p's pace. Rows fill stencils,
+// with the stale markers that fit; the rest is encoded plainly, once if stale
+// markers make no difference, else twice.
+func (g *group) encode(p *plates, pace *pace, rows []*kinglet.Row) {
+	g.plain = g.plain[:0]
 	g.halves.begin()
 	stale := false
 	for _, row := range rows {
@@ -189,7 +191,7 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 		}
 		if !g.variant.extended {
 			if b, ok := p.fill(goesOn); ok {
-				g.blocks = append(g.blocks, b)
+				g.hand(b, pace)
 				if row = ends; row == nil {
 					continue
 				}
@@ -197,23 +199,57 @@ func (g *group) encode(p *plates, rows []*kinglet.Row) {
 		}
 		g.plain = append(g.plain, row)
 	}
-	deliver(g.blocks, g.stale)
-	deliver(g.blocks, g.clean)
-	for i := range g.blocks {
-		g.blocks[i].Lease.Done()
+	g.handFilled(pace)
+	g.encodePlainly(pace, stale)
+	clear(g.plain)
+}
+
+// hand delivers a block, together with those before it that are small.
+func (g *group) hand(filled queue.Block, pace *pace) {
+	g.filled = append(g.filled, filled)
+	if g.filledBytes += len(filled.Stream); g.filledBytes >= bite {
+		g.handFilled(pace)
 	}
-	if !stale || len(g.stale) > 0 {
-		blocks := g.encoder.Encode(g.plain...)
-		deliver(blocks, g.stale)
-		if !stale {
-			deliver(blocks, g.clean)
+}
+
+func (g *group) handFilled(pace *pace) {
+	deliver(g.filled, g.stale)
+	deliver(g.filled, g.clean)
+	for i := range g.filled {
+		g.filled[i].Lease.Done()
+	}
+	clear(g.filled)
+	g.filled, g.filledBytes = g.filled[:0], 0
+	pace.wait()
+}
+
+// plainBite is how many series are encoded plainly before their blocks are
+// delivered: less than a bite, unless their labels are very long.
+const plainBite = 2000
+
+// encodePlainly encodes and delivers g.plain, which has stale markers or not.
+func (g *group) encodePlainly(pace *pace, stale bool) {
+	for rest := g.plain; ; pace.wait() {
+		rows, series := rest[:0], 0
+		for len(rows) < len(rest) && series < plainBite {
+			series += rest[len(rows)].Shape.Len()
+			rows = rest[:len(rows)+1]
+		}
+		rest = rest[len(rows):]
+		if !stale || len(g.stale) > 0 {
+			blocks := g.encoder.Encode(rows...)
+			deliver(blocks, g.stale)
+			if !stale {
+				deliver(blocks, g.clean)
+			}
+		}
+		if stale && len(g.clean) > 0 {
+			deliver(g.encoder.Encode(withoutStale(rows)...), g.clean)
+		}
+		if len(rest) == 0 {
+			return
 		}
 	}
-	if stale && len(g.clean) > 0 {
-		deliver(g.encoder.Encode(withoutStale(g.plain)...), g.clean)
-	}
-	clear(g.blocks)
-	clear(g.plain)
 }
 
 func deliver(blocks []queue.Block, to []*endpoint) {

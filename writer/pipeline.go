@@ -43,8 +43,9 @@ type Pipeline struct {
 	ended     bool
 
 	families families
-	encoders encoders // the encoding goroutine's, as are plates and revivals
+	encoders encoders // the encoding goroutine's, as are plates, pace and revivals
 	plates   plates
+	pace     pace
 	revivals revivals
 }
 
@@ -85,7 +86,7 @@ func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) 
 	return &Pipeline{
 		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log}, revivals: revivals{metrics: m},
 		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
-		retiring: map[string]*endpoint{},
+		retiring: map[string]*endpoint{}, pace: newPace(),
 	}, nil
 }
 

@@ -13,7 +13,9 @@ import (
 // the configuration keeps what waits.
 func (p *Pipeline) newQueue(e *endpoint) (queue.Queue, error) {
 	if p.cfg.QueueDir == "" {
-		return queue.NewMemory(int(p.cfg.QueueMaxMemory), p.queueLoss(e)), nil
+		m := queue.NewMemory(int(p.cfg.QueueMaxMemory), p.queueLoss(e))
+		m.OnEase(p.pace.eased)
+		return m, nil
 	}
 	return queue.OpenLog(queue.LogConfig{
 		Dir:         filepath.Join(p.cfg.QueueDir, queue.DirName(e.name)),

@@ -12,6 +12,7 @@ type Memory struct {
 	limitBytes int
 	onDrop     OnDrop
 	wake       chan struct{} // one token: something was appended, or closed
+	eased      chan struct{} // of OnEase, or nil
 
 	mu       sync.Mutex
 	ring     []Block // the i-th oldest block is ring[(head+i) & (len(ring)-1)]
@@ -38,6 +39,10 @@ func NewMemory(limitBytes int, onDrop OnDrop) *Memory {
 	}
 	return &Memory{limitBytes: limitBytes, onDrop: onDrop, wake: make(chan struct{}, 1)}
 }
+
+// OnEase makes the queue put a token into to, if there is room, whenever blocks
+// are acknowledged, and by Close. It must be called before the queue is used.
+func (m *Memory) OnEase(to chan struct{}) { m.eased = to }
 
 // Append implements Queue.
 func (m *Memory) Append(blocks ...Block) {
@@ -68,7 +73,7 @@ func (m *Memory) append(b Block) {
 	m.count++
 	m.bytes += weight(b)
 	m.samples += b.Samples
-	m.signal()
+	signal(m.wake)
 }
 
 // makeRoom drops the oldest blocks that are not in flight until size bytes fit.
@@ -172,6 +177,9 @@ func (m *Memory) Ack(n int) {
 	}
 	m.inFlight -= n
 	m.cutHead(n)
+	if m.eased != nil {
+		signal(m.eased)
+	}
 }
 
 // Close implements Queue.
@@ -179,7 +187,10 @@ func (m *Memory) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	m.signal()
+	signal(m.wake)
+	if m.eased != nil {
+		signal(m.eased)
+	}
 }
 
 // Stats implements Queue.
@@ -193,9 +204,10 @@ func (m *Memory) Stats() Stats {
 	return s
 }
 
-func (m *Memory) signal() {
+// signal puts a token where none is.
+func signal(to chan struct{}) {
 	select {
-	case m.wake <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }

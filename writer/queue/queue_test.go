@@ -41,6 +41,30 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+func TestMemoryTellsWhenItEases(t *testing.T) {
+	q := NewMemory(1000, nil)
+	eased := make(chan struct{}, 1)
+	q.OnEase(eased)
+	told := func() bool {
+		select {
+		case <-eased:
+			return true
+		default:
+			return false
+		}
+	}
+	q.Append(block('a', 1), block('b', 1))
+	if next(t, q, 1); told() {
+		t.Error("told before anything was taken")
+	}
+	if q.Ack(1); !told() {
+		t.Error("not told that a block was taken")
+	}
+	if q.Close(); !told() {
+		t.Error("not told that the queue is closed")
+	}
+}
+
 // suite is what every kind of queue must pass.
 func suite(t *testing.T, newQueue maker) {
 	for _, tt := range []struct {
