@@ -270,6 +270,30 @@ func TestChurnReplacesTheFractionAskedFor(t *testing.T) {
 	}
 }
 
+func TestAnAgedPageStaysAsLargeAsItIs(t *testing.T) {
+	for _, shape := range []string{"app", "cadvisor"} {
+		p := mustPage(t, group{1, 5000, shape})
+		young := seriesOf(string(p.render(nil)))
+		p.replaceAll()
+		aged := p.render(nil)
+		kept := 0
+		for series := range seriesOf(string(aged)) {
+			if _, ok := young[series]; ok {
+				kept++
+			}
+		}
+		if kept != 1 { // the one that counts scrapes
+			t.Errorf("%s: %d of 5000 series are as before", shape, kept)
+		}
+		for range 20 {
+			p.evolve(0.1)
+		}
+		if before, after := len(aged), len(p.render(nil)); after < before*97/100 || after > before*103/100 {
+			t.Errorf("%s: with churn a page of %d bytes became one of %d", shape, before, after)
+		}
+	}
+}
+
 func TestRecordedPagesLoseOnlyTheirTimestamps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "page")
 	page := "# TYPE a_total counter\na_total{x=\"y } z\"} 5\ng 1.5 1700000000000\nnan NaN\n"

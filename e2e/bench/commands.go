@@ -15,7 +15,7 @@ type options struct {
 	interval, warm, measure, outage                time.Duration
 	rounds                                         int
 	churn                                          float64
-	plain, ports                                   bool
+	aged, plain, ports                             bool
 	runner                                         runner
 }
 
@@ -29,6 +29,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.DurationVar(&o.outage, "outage", 30*time.Second, "length of the outage of S4 and S5")
 	fs.IntVar(&o.rounds, "rounds", 1, "measure every agent so often, in turn")
 	fs.Float64Var(&o.churn, "churn", 0, "`percent` of the series replaced per minute")
+	fs.BoolVar(&o.aged, "aged", false, "replace all series once before the agent starts, so that with -churn the load stays as it begins")
 	fs.BoolVar(&o.plain, "plain", false, "targets never compress")
 	fs.BoolVar(&o.ports, "ports", false, "a port of its own for each target")
 	fs.StringVar(&o.label, "label", "", "add `text` to the names of the scenarios in the results")
@@ -65,7 +66,7 @@ func (o *options) chosen() ([]scenario, error) {
 		if o.label != "" {
 			s.Name += "-" + o.label
 		}
-		s.Churn, s.Plain, s.Ports = o.churn, o.plain, o.ports
+		s.Churn, s.Aged, s.Plain, s.Ports = o.churn, o.aged, o.plain, o.ports
 	}
 	return all, nil
 }

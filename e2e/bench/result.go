@@ -47,7 +47,8 @@ type result struct {
 	CPUMicros    float64 `json:"cpu_us_per_sample"`
 	OtherCPUS    float64 `json:"other_cpu_s"` // of all but the agent and this program
 	RSSMean      int64   `json:"rss_mean_bytes"`
-	RSSPeak      int64   `json:"rss_peak_bytes"` // VmHWM: since the agent started
+	RSSPeak      int64   `json:"rss_peak_bytes"`                 // VmHWM: since the agent started
+	RSSOver      []int64 `json:"rss_each_5_min_bytes,omitempty"` // means, of runs that long
 	BodyBytes    float64 `json:"body_bytes_per_sample"`
 	WireBytes    float64 `json:"wire_bytes_per_sample"` // with headers
 	RawBytes     float64 `json:"unpacked_bytes_per_sample"`

@@ -159,6 +159,20 @@ func (w *watch) sampleMemory() error {
 	return nil
 }
 
+// perMemorySpan is how many samples of memory are five minutes'.
+const perMemorySpan = 300
+
+// over is the mean memory of each five minutes, nil of a shorter run.
+func (w *watch) over() []int64 {
+	var means []int64
+	for span := range slices.Chunk(w.rss, perMemorySpan) {
+		if len(span) == perMemorySpan {
+			means = append(means, mean(span))
+		}
+	}
+	return means
+}
+
 func (w *watch) kill(context.Context) error {
 	now, err := readCPU(w.process.pid())
 	if err != nil {
@@ -214,7 +228,7 @@ func (w *watch) measure(ctx context.Context) error {
 		return err
 	}
 	to := time.Now()
-	w.res.RSSMean = mean(w.rss)
+	w.res.RSSMean, w.res.RSSOver = mean(w.rss), w.over()
 	used := w.past.plus(now.since(w.begin))
 	w.res.window(used, traffic, w.endpoint.traffic(), served, w.targets.served())
 	w.res.MeasuredS = to.Sub(from).Seconds()

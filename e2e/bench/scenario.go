@@ -37,6 +37,7 @@ type scenario struct {
 	Drain    time.Duration // wait at most this long for what is due after the targets froze
 	Cold     int           // if above 0: only starts are timed, so many
 	Churn    float64       // percent of series replaced per minute
+	Aged     bool          // all series were replaced once before the agent starts
 	Plain    bool          // targets never compress
 	Ports    bool          // each target has a port of its own
 }

@@ -144,7 +144,8 @@ func (r rows) caption() string {
 	return text
 }
 
-// write writes one table.
+// write writes one table, and one of memory over time if the runs took ten
+// minutes or more.
 func (r rows) write(w io.Writer) {
 	columns := r.columns()
 	fmt.Fprint(w, "| agent |")
@@ -160,6 +161,32 @@ func (r rows) write(w io.Writer) {
 		}
 		for _, c := range columns {
 			fmt.Fprintf(w, " %s |", c.text(r, agent))
+		}
+		fmt.Fprintln(w)
+	}
+	r.writeMemory(w)
+}
+
+// writeMemory writes the table of memory over time, if there are times.
+func (r rows) writeMemory(w io.Writer) {
+	spans := len(r.of[r.agents[0]][0].RSSOver)
+	if spans < 2 {
+		return
+	}
+	fmt.Fprint(w, "\n| resident MiB, minutes |")
+	for i := range spans {
+		fmt.Fprintf(w, " %d-%d |", 5*i, 5*i+5)
+	}
+	fmt.Fprint(w, "\n|---|", strings.Repeat("---:|", spans), "\n")
+	for _, agent := range r.agents {
+		fmt.Fprintf(w, "| %s |", agent)
+		for i := range spans {
+			fmt.Fprintf(w, " %.1f |", r.median(agent, func(one result) float64 {
+				if i >= len(one.RSSOver) {
+					return 0 // it failed, which the first table says
+				}
+				return mib(one.RSSOver[i])
+			}))
 		}
 		fmt.Fprintln(w)
 	}

@@ -60,6 +60,9 @@ func startTargets(s scenario) (*targets, error) {
 			if err != nil {
 				return nil, fmt.Errorf("make target %d: %w", id, err)
 			}
+			if s.Aged {
+				page.replaceAll()
+			}
 			one := &target{id: id, page: page, gzip: !s.Plain, begun: map[int64]int64{}}
 			t.prepare(one) // the first page is ready before the agent starts
 			t.all = append(t.all, one)
