@@ -18,8 +18,9 @@ import (
 // pages stay in the kernel's cache for as long as nobody else has a use for them,
 // and those that are needed again come back without any reading.
 
-// When the pages of start-up are let go: once the first scrapes are done, and
-// again for what a reload or a busy hour has touched.
+// When the pages of start-up are let go: before the first scrapes, which take more
+// memory than any later, once these are done, and again for what a reload or a
+// busy hour has touched.
 const (
 	firstLetGo = 10 * time.Second
 	laterLetGo = 10 * time.Minute
@@ -28,17 +29,17 @@ const (
 // letGoOfText unmaps the program's unchanging pages now and then, until ctx ends.
 func letGoOfText(ctx context.Context, log *slog.Logger) {
 	for wait := firstLetGo; ; wait = laterLetGo {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
 		bytes, err := unmapText()
 		if err != nil {
 			log.Debug("the program's pages stay mapped", "error", err)
 			return
 		}
 		log.Debug("the program's pages were unmapped", "bytes", bytes)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
 	}
 }
 
