@@ -9,8 +9,8 @@ import (
 // AppendEncodedLabels. The bytes stay the owner's and are read only.
 type EncodedSeries struct {
 	Labels []byte
-	Kind   Kind
 	Meta   *Meta
+	Kind   Kind
 	Names  Names
 }
 

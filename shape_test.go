@@ -152,7 +152,7 @@ func TestAShapeOfEncodedLabelsIsTheSame(t *testing.T) {
 		series := someSeries(n)
 		encoded := make([]EncodedSeries, n)
 		for i, s := range series {
-			encoded[i] = EncodedSeries{AppendEncodedLabels(nil, s.Labels), s.Kind, s.Meta, NamesUnknown}
+			encoded[i] = EncodedSeries{Labels: AppendEncodedLabels(nil, s.Labels), Kind: s.Kind, Meta: s.Meta}
 		}
 		want, got := NewShape(series), NewShapeFromEncoded(new(LabelRoom), encoded)
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(Shape{}), cmpopts.IgnoreFields(Shape{}, "attached"), cmpopts.EquateEmpty()); d != "" {

@@ -38,11 +38,11 @@ func (s *textSource) discover() (discovery, error) {
 // discovered gives a series its final labels and its place.
 func (w *walk) discovered(d discovery) (ref int32, err error) {
 	l := w.l
-	var f family
+	var of family
 	if d.meta != nil {
-		f = family{d.meta.Family, d.meta.Type}
+		of = family{d.meta.Family, d.meta.Type}
 	}
-	made, err := l.cfg.Labels.series(d.labels, f)
+	made, err := l.cfg.Labels.series(d.labels, of)
 	if err != nil {
 		return 0, err
 	}
@@ -68,9 +68,11 @@ func (w *walk) discovered(d discovery) (ref int32, err error) {
 	if err := l.chargeSeries(len(w.encoded)); err != nil {
 		return 0, err
 	}
-	return w.addFresh(freshSeries{
-		kinglet.EncodedSeries{Labels: w.need().arena.keep(w.encoded), Kind: d.kind, Meta: w.shared(d.meta)}, set, made.values,
-	}), nil
+	f := freshSeries{EncodedSeries: kinglet.EncodedSeries{Kind: d.kind, Meta: w.shared(d.meta)}, set: set, values: made.values}
+	if err := w.keepLabels(&f, w.encoded); err != nil {
+		return 0, err
+	}
+	return w.addFresh(f), nil
 }
 
 // addFresh makes a column for a series that the layout does not have.

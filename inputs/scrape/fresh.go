@@ -3,6 +3,7 @@ package scrape
 import (
 	"bytes"
 	"cmp"
+	"slices"
 
 	"kinglet"
 )
@@ -13,11 +14,71 @@ import (
 // as long as the page is read.
 
 // freshSeries is a series that the layout does not have. Its labels lie in the
-// walk's arena.
+// room's arena, or if they are nil, in the walk's table.
 type freshSeries struct {
 	kinglet.EncodedSeries
+	tabled uint32 // place of its labels in the table
 	set    uint64
 	values map[float64]float64
+}
+
+// plainBytes of labels of fresh series lie in the arena; of a page that has more
+// all go into a table, which takes a little longer.
+const plainBytes = 256 << 10
+
+// manyFields is how many labels of a series are paid for by what each series is
+// charged with, and fieldBytes what the table has for a label beside its text.
+const (
+	manyFields = 16
+	fieldBytes = 32
+)
+
+// keepLabels gives f those labels, which stay the caller's.
+func (w *walk) keepLabels(f *freshSeries, encoded []byte) error {
+	if w.table == nil {
+		if w.plain += len(encoded); w.plain <= w.l.plainBytes {
+			f.Labels = w.need().arena.keep(encoded)
+			return nil
+		}
+		w.table = newLabelTable(w.l.seed)
+		for i := range w.fresh {
+			w.fresh[i].tabled, _ = w.table.add(w.fresh[i].Labels)
+			w.fresh[i].Labels = nil
+		}
+		w.need().arena = arena{}
+	}
+	set, fields := w.table.add(encoded)
+	f.tabled = set
+	return w.l.charge(max(0, fields-manyFields) * fieldBytes)
+}
+
+// inOrder is the order of the fresh series by their labels, which are in the table.
+// Twins stay in the order of their times.
+func (w *walk) inOrder() []int32 {
+	order := make([]int32, len(w.fresh))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return w.table.compare(w.fresh[a].tabled, w.fresh[b].tabled) })
+	return order
+}
+
+// spelled makes columns of fresh series whose labels are in the table. Both slices
+// are memory that is used again; columns are valid until then.
+func (w *walk) spelled(columns []column, text []byte, fresh []int32) ([]column, []byte) {
+	size := 0
+	for _, i := range fresh {
+		size += w.table.size(w.fresh[i].tabled)
+	}
+	columns, text = columns[:0], slices.Grow(text[:0], size)
+	for _, i := range fresh {
+		from := len(text)
+		text = w.table.appendSet(text, w.fresh[i].tabled)
+		c := w.freshColumn(int(i))
+		c.Labels = text[from:]
+		columns = append(columns, c)
+	}
+	return columns, text
 }
 
 // arena keeps byte strings until all of them are let go.

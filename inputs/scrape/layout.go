@@ -40,6 +40,7 @@ type layout struct {
 	// value that a failure must end.
 	alive bool
 
+	plainBytes  int     // see the constant
 	grew        int     // about as many series as the last page brought
 	rooms       *rooms  // nil = none to share
 	budget      *budget // nil = none
@@ -103,7 +104,7 @@ type orphan struct {
 
 // newLayout is the layout of a target that was never scraped.
 func newLayout(cfg PageConfig, own []labeled) *layout {
-	l := &layout{cfg: cfg, seed: maphash.MakeSeed()}
+	l := &layout{cfg: cfg, seed: maphash.MakeSeed(), plainBytes: plainBytes}
 	for _, series := range own {
 		if series.labels != nil {
 			l.own = append(l.own, l.setHash(kinglet.AppendEncodedLabels(nil, series.labels), kinglet.KindFloat))

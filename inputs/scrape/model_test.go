@@ -179,6 +179,7 @@ func TestWalkGivesWhatAWholeParseGives(t *testing.T) {
 		cfg.HonorTimestamps = r.IntN(2) == 0
 		l := newLayout(cfg, nil)
 		l.rooms = &shared
+		l.plainBytes = []int{0, 200, plainBytes}[seed%3] // labels in a table from the first on, from some time on, never
 		m := &model{cfg: cfg}
 		lines := []string{"# HELP m help", "m 1", "n{le=\"0.5\"} 2"}
 		for round := range 25 {

@@ -26,8 +26,11 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	merged := r.toMerge()
 	r.sets, r.ended = r.room.sets[:0], r.room.ended[:0]
 	r.parts = make([]part, 0, len(l.parts)+1)
-	columns, spare := w.freshColumns(r.room.merged[:0]), r.room.spare
-	slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
+	columns, spare := r.room.merged[:0], r.room.spare
+	if w.table == nil {
+		columns = w.freshColumns(columns)
+		slices.SortStableFunc(columns, byLabelsThenName) // twins stay in the order of their times
+	}
 	for n, p := range l.parts {
 		switch {
 		case merged[n]:
@@ -48,6 +51,13 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	for chunk := range slices.Chunk(columns, l.cfg.maxColumns()) {
 		r.add(chunk, &rows)
 	}
+	if w.table != nil {
+		var text []byte
+		for chunk := range slices.Chunk(w.inOrder(), l.cfg.maxColumns()) {
+			columns, text = w.spelled(columns, text, chunk)
+			r.add(columns, &rows)
+		}
+	}
 	timed, sent := w.timedNow(r.remap), w.newestNow(r.remap)
 	r.patch()
 	w.keepLines(r.remap)
@@ -61,11 +71,12 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 }
 
 // toMerge picks the parts to be merged with the fresh columns: one after the
-// other, those that are no larger than what has come together by then.
+// other, those that are no larger than what has come together by then. Fresh
+// columns that are so many that their labels are in a table make parts by themselves.
 func (r *reshape) toMerge() []bool {
 	l := r.w.l
 	merged := make([]bool, len(l.parts))
-	if len(r.w.fresh) == 0 {
+	if len(r.w.fresh) == 0 || r.w.table != nil {
 		return merged
 	}
 	var small []int
@@ -198,11 +209,16 @@ func (w *walk) columnsOf(columns []column, p part) []column {
 
 // freshColumns appends those of the series that the page brought.
 func (w *walk) freshColumns(columns []column) []column {
-	for i, f := range w.fresh {
-		columns = append(columns, column{f.EncodedSeries, int32(w.l.columns() + i)})
-		columns[i].Meta = w.metaNow(f.Meta)
+	for i := range w.fresh {
+		columns = append(columns, w.freshColumn(i))
 	}
 	return columns
+}
+
+func (w *walk) freshColumn(i int) column {
+	c := column{w.fresh[i].EncodedSeries, int32(w.l.columns() + i)}
+	c.Meta = w.metaNow(c.Meta)
+	return c
 }
 
 func (w *walk) setOf(old int32) uint64 {

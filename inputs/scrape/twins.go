@@ -101,11 +101,11 @@ func (w *walk) place(column int32, timeMs int64) (int32, bool) {
 	if len(group) >= mostTwins {
 		return column, false
 	}
-	series, set := w.seriesOf(group[0])
-	if w.l.chargeSeries(len(series.Labels)) != nil {
+	next, err := w.sameSeries(group[0])
+	if err != nil {
 		return column, false
 	}
-	twin := w.addFresh(freshSeries{series, set, w.enumFor(group[0])})
+	twin := w.addFresh(next)
 	w.twins.add(twin, group[0])
 	return twin, true
 }
@@ -125,27 +125,36 @@ func (w *walk) resolve(timeMs int64) int64 {
 	return timeMs
 }
 
-// seriesOf is the series of a column with final labels, and their hash.
-func (w *walk) seriesOf(column int32) (kinglet.EncodedSeries, uint64) {
+// sameSeries is one more column for the series of a column. An error says that it
+// would take too much memory.
+func (w *walk) sameSeries(column int32) (freshSeries, error) {
 	if n := w.l.columns(); int(column) >= n {
 		f := w.fresh[int(column)-n]
-		return f.EncodedSeries, f.set
+		size := len(f.Labels)
+		if f.Labels == nil {
+			size = w.table.size(f.tabled)
+		}
+		return f, w.l.chargeSeries(size)
 	}
 	p := w.l.partOf(column)
 	i := int(column - p.from)
-	return kinglet.EncodedSeries{Labels: p.shape.EncodedLabels(i), Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, w.l.sets[column]
+	f := freshSeries{
+		EncodedSeries: kinglet.EncodedSeries{Kind: p.shape.Kind(i), Meta: p.shape.Meta(i)}, set: w.l.sets[column], values: w.l.enumFor(column),
+	}
+	labels := p.shape.EncodedLabels(i)
+	if err := w.l.chargeSeries(len(labels)); err != nil {
+		return f, err
+	}
+	return f, w.keepLabels(&f, labels)
 }
 
-// enumFor is the value map of a column, or nil.
-func (w *walk) enumFor(column int32) map[float64]float64 {
-	if n := w.l.columns(); int(column) >= n {
-		return w.fresh[int(column)-n].values
-	}
-	i := slices.IndexFunc(w.l.enums, func(e enumColumn) bool { return e.column == column })
+// enumFor is the value map of a column of the layout, or nil.
+func (l *layout) enumFor(column int32) map[float64]float64 {
+	i := slices.IndexFunc(l.enums, func(e enumColumn) bool { return e.column == column })
 	if i < 0 {
 		return nil
 	}
-	return w.l.enums[i].values
+	return l.enums[i].values
 }
 
 // twinLives reports whether a column's series has a value in another column.

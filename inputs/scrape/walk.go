@@ -68,6 +68,8 @@ type walk struct {
 	exemplars  []kinglet.Exemplar
 	filled     int // columns of the layout that have a value
 	fresh      []freshSeries
+	plain      int             // bytes of labels of fresh, until there is a table
+	table      *labelTable     // of them; nil while they are few
 	room       *room           // nil until the page is another than the last
 	labels     []kinglet.Label // scratch of discover
 	encoded    []byte          // scratch of discovered
