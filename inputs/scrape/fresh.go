@@ -22,9 +22,13 @@ type freshSeries struct {
 	values map[float64]float64
 }
 
-// plainBytes of labels of fresh series lie in the arena; of a page that has more
-// all go into a table, which takes a little longer.
-const plainBytes = 256 << 10
+// plainBytes of labels of a first page's series lie in the arena; of a page that has
+// more all go into a table, which takes a little longer. Series of a later page, where
+// they are not merged with others if there is a table, may have more.
+const (
+	plainBytes = 256 << 10
+	plainLater = 16 // times plainBytes: some 10,000 series at once
+)
 
 // manyFields is how many labels of a series are paid for by what each series is
 // charged with, and fieldBytes what the table has for a label beside its text.
@@ -36,7 +40,11 @@ const (
 // keepLabels gives f those labels, which stay the caller's.
 func (w *walk) keepLabels(f *freshSeries, encoded []byte) error {
 	if w.table == nil {
-		if w.plain += len(encoded); w.plain <= w.l.plainBytes {
+		limit := w.l.plainBytes
+		if len(w.l.parts) > 0 {
+			limit *= plainLater
+		}
+		if w.plain += len(encoded); w.plain <= limit {
 			f.Labels = w.need().arena.keep(encoded)
 			return nil
 		}
