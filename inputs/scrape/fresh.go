@@ -23,8 +23,9 @@ type freshSeries struct {
 }
 
 // plainBytes of labels of a first page's series lie in the arena; of a page that has
-// more all go into a table, which takes a little longer. Series of a later page, where
-// they are not merged with others if there is a table, may have more.
+// more all go into a table, which takes longer where they have little in common. Series
+// of a later page, where they are not merged with others if there is a table, may
+// have more.
 const (
 	plainBytes = 256 << 10
 	plainLater = 16 // times plainBytes: some 10,000 series at once
@@ -71,15 +72,18 @@ func (w *walk) inOrder() []int32 {
 	return order
 }
 
-// spelled makes columns of fresh series whose labels are in the table. Both slices
-// are memory that is used again; columns are valid until then.
+// spelledBytes of labels are spelled at once, or those of one series.
+const spelledBytes = 2 << 20
+
+// spelled makes columns of the first of those fresh series, whose labels are in the
+// table. Both slices are memory that is used again; columns are valid until then.
 func (w *walk) spelled(columns []column, text []byte, fresh []int32) ([]column, []byte) {
-	size := 0
-	for _, i := range fresh {
-		size += w.table.size(w.fresh[i].tabled)
+	size, n := 0, 0
+	for ; n < len(fresh) && (n == 0 || size < spelledBytes); n++ {
+		size += w.table.size(w.fresh[fresh[n]].tabled)
 	}
 	columns, text = columns[:0], slices.Grow(text[:0], size)
-	for _, i := range fresh {
+	for _, i := range fresh[:n] {
 		from := len(text)
 		text = w.table.appendSet(text, w.fresh[i].tabled)
 		c := w.freshColumn(int(i))

@@ -53,9 +53,10 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 	}
 	if w.table != nil {
 		var text []byte
-		for chunk := range slices.Chunk(w.inOrder(), l.cfg.maxColumns()) {
-			columns, text = w.spelled(columns, text, chunk)
+		for order := w.inOrder(); len(order) > 0; {
+			columns, text = w.spelled(columns, text, order[:min(len(order), l.cfg.maxColumns())])
 			r.add(columns, &rows)
+			order = order[len(columns):]
 		}
 	}
 	timed, sent := w.timedNow(r.remap), w.newestNow(r.remap)
@@ -73,6 +74,7 @@ func (r *reshape) run(rows []*kinglet.Row) []*kinglet.Row {
 // toMerge picks the parts to be merged with the fresh columns: one after the
 // other, those that are no larger than what has come together by then. Fresh
 // columns that are so many that their labels are in a table make parts by themselves.
+// Twins stay where they are: they go out in the order of their columns.
 func (r *reshape) toMerge() []bool {
 	l := r.w.l
 	merged := make([]bool, len(l.parts))
@@ -81,7 +83,7 @@ func (r *reshape) toMerge() []bool {
 	}
 	var small []int
 	for n, p := range l.parts {
-		if !r.dirty[n] && p.len() <= l.cfg.maxColumns()/2 {
+		if !r.dirty[n] && p.len() <= l.cfg.maxColumns()/2 && !r.w.twins.in(p.from, p.to) {
 			small = append(small, n)
 		}
 	}

@@ -44,6 +44,16 @@ func (t *twins) of(column int32) []int32 {
 	return []int32{column}
 }
 
+// in reports whether a series with twins stands in one of the columns [from:to).
+func (t *twins) in(from, to int32) bool {
+	for _, group := range t.group {
+		if slices.ContainsFunc(group, func(c int32) bool { return c >= from && c < to }) {
+			return true
+		}
+	}
+	return false
+}
+
 // clone is a copy of a layout's twins, for a walk to add to.
 func (t *twins) clone() twins {
 	var c twins
@@ -145,7 +155,8 @@ func (w *walk) sameSeries(column int32) (freshSeries, error) {
 	if err := w.l.chargeSeries(len(labels)); err != nil {
 		return f, err
 	}
-	return f, w.keepLabels(&f, labels)
+	err := w.keepLabels(&f, labels)
+	return f, err
 }
 
 // enumFor is the value map of a column of the layout, or nil.
