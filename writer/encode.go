@@ -105,9 +105,9 @@ func (p *Pipeline) encode(next push) {
 	if p.encoders.metadata {
 		p.noteFamilies(next.rows)
 	}
-	p.plates.cutter.Rest()
+	p.plates.begin()
 	rows := typedMarkers(next.rows)
-	p.pace.begin(p.encoders.of)
+	p.pace.begin()
 	for _, g := range p.encoders.groups {
 		views := p.views(g, rows)
 		g.encode(&p.plates, &p.pace, views)
@@ -175,6 +175,7 @@ func (g *group) dropped(samples int, reason string) {
 func (g *group) encode(p *plates, pace *pace, rows []*kinglet.Row) {
 	g.plain = g.plain[:0]
 	g.halves.begin()
+	pace.turnTo(g.stale, g.clean)
 	stale := false
 	for _, row := range rows {
 		goesOn, ends := row, (*kinglet.Row)(nil)
@@ -199,20 +200,22 @@ func (g *group) encode(p *plates, pace *pace, rows []*kinglet.Row) {
 		}
 		g.plain = append(g.plain, row)
 	}
-	g.handFilled(pace)
+	g.handFilled()
 	g.encodePlainly(pace, stale)
 	clear(g.plain)
 }
 
-// hand delivers a block, together with those before it that are small.
+// hand delivers a block, together with those before it that are less than a bite.
 func (g *group) hand(filled queue.Block, pace *pace) {
-	g.filled = append(g.filled, filled)
-	if g.filledBytes += len(filled.Stream); g.filledBytes >= bite {
-		g.handFilled(pace)
+	if g.filledBytes >= bite {
+		g.handFilled()
+		pace.wait()
 	}
+	g.filled = append(g.filled, filled)
+	g.filledBytes += len(filled.Stream)
 }
 
-func (g *group) handFilled(pace *pace) {
+func (g *group) handFilled() {
 	deliver(g.filled, g.stale)
 	deliver(g.filled, g.clean)
 	for i := range g.filled {
@@ -220,19 +223,18 @@ func (g *group) handFilled(pace *pace) {
 	}
 	clear(g.filled)
 	g.filled, g.filledBytes = g.filled[:0], 0
-	pace.wait()
 }
 
-// plainBite is how many series are encoded plainly before their blocks are
+// plainBite is how many samples are encoded plainly before their blocks are
 // delivered: less than a bite, unless their labels are very long.
 const plainBite = 2000
 
 // encodePlainly encodes and delivers g.plain, which has stale markers or not.
 func (g *group) encodePlainly(pace *pace, stale bool) {
 	for rest := g.plain; ; pace.wait() {
-		rows, series := rest[:0], 0
-		for len(rows) < len(rest) && series < plainBite {
-			series += rest[len(rows)].Shape.Len()
+		rows, samples := rest[:0], 0
+		for len(rows) < len(rest) && samples < plainBite {
+			samples += rest[len(rows)].Samples()
 			rows = rest[:len(rows)+1]
 		}
 		rest = rest[len(rows):]

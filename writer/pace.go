@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"sync/atomic"
 	"time"
 
 	"kinglet/writer/queue"
@@ -8,9 +9,9 @@ import (
 
 // What a push becomes is not made all at once: a page of 20,000 series with long
 // labels takes 4 MB as blocks, while a request takes a tenth of that. So blocks are
-// handed over bite by bite, and the next bite is made when an endpoint has taken
-// the last. That is for the sake of memory alone: who is behind, or slower than
-// another, is not waited for.
+// handed over bite by bite, and between two bites an endpoint is given the time to
+// take the first. That is for the sake of memory alone: who is behind, or slower than
+// another, is not waited for, and nobody is while scrapes queue up.
 const (
 	bite     = 512 << 10              // bytes of blocks
 	patience = 100 * time.Millisecond // in a push, in all
@@ -18,24 +19,36 @@ const (
 
 // pace belongs to the encoding goroutine.
 type pace struct {
+	batch    int           // samples that make a request: with less a sender waits for more
+	buffered *atomic.Int64 // samples that were pushed
+	most     int64         // of them: with more nobody is waited for
+
 	eased  chan struct{} // a token comes when a queue has become smaller
 	timer  *time.Timer
-	keepUp []*queue.Memory // of endpoints; a log bounds its memory by itself
+	keepUp []*queue.Memory // of the endpoints that blocks are made for; a log bounds its memory by itself
 	waited time.Duration   // in this push
 }
 
-func newPace() pace {
-	p := pace{eased: make(chan struct{}, 1), timer: time.NewTimer(0)}
+// prepare makes p ready; it is called once. Queues put tokens into p.eased.
+func (p *pace) prepare(cfg Config, buffered *atomic.Int64) {
+	*p = pace{
+		batch: cfg.Batch, buffered: buffered, most: int64(cfg.ChanSize) / 2,
+		eased: make(chan struct{}, 1), timer: time.NewTimer(0),
+	}
 	p.timer.Stop()
-	return p
 }
 
-// begin begins a push to endpoints.
-func (p *pace) begin(endpoints []*endpoint) {
-	p.keepUp, p.waited = p.keepUp[:0], 0
-	for _, e := range endpoints {
-		if m, ok := e.queue.(*queue.Memory); ok && m.Stats().Bytes < bite {
-			p.keepUp = append(p.keepUp, m)
+// begin begins a push.
+func (p *pace) begin() { p.waited = 0 }
+
+// turnTo says for whom blocks are made from now on.
+func (p *pace) turnTo(endpoints ...[]*endpoint) {
+	p.keepUp = p.keepUp[:0]
+	for _, some := range endpoints {
+		for _, e := range some {
+			if m, ok := e.queue.(*queue.Memory); ok && m.Stats().Bytes < bite {
+				p.keepUp = append(p.keepUp, m)
+			}
 		}
 	}
 }
@@ -62,9 +75,9 @@ func (p *pace) wait() {
 // roomy reports whether nobody has to be waited for.
 func (p *pace) roomy() bool {
 	for _, m := range p.keepUp {
-		if m.Stats().Bytes < bite {
+		if s := m.Stats(); s.Bytes < bite || s.Samples < p.batch {
 			return true
 		}
 	}
-	return len(p.keepUp) == 0
+	return len(p.keepUp) == 0 || p.buffered.Load() > p.most
 }

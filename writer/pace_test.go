@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"kinglet"
 )
@@ -115,6 +116,70 @@ func TestTheFastestEndpointSetsThePace(t *testing.T) {
 		pass(2 * time.Second)
 		if diff := cmp.Diff(3*largePageSamples, len(fast.got())); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestSmallPushesNeverWaitForASlowEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Int64
+		live := &receiver{status: func(int) int { pass(time.Duration(slow.Load())); return 204 }}
+		r := newRig(t, DefaultConfig(), map[string]*receiver{"a": live}, endpointTo("a"))
+		page := newLargePage()
+		for range rowsBeforeCut + 2 { // stencils exist then
+			r.push(t, page.next()...)
+			r.encoded()
+			pass(5 * time.Second)
+		}
+		slow.Store(int64(90 * time.Millisecond))
+		for range 5 {
+			for _, row := range page.next() { // 200 KB each
+				r.push(t, row)
+			}
+		}
+		if took := r.encoded(); took != 0 {
+			t.Errorf("encoding waited for %v", took)
+		}
+	})
+}
+
+func TestABatchThatIsNotFullIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Batch = 10_000 // more than a bite
+		r := newRig(t, cfg, map[string]*receiver{"a": {}}, endpointTo("a"))
+		page := newLargePage()
+		for scrape := range rowsBeforeCut + 3 {
+			r.push(t, page.next()...)
+			if took := r.encoded(); took != 0 {
+				t.Errorf("scrape %d: encoding waited for %v, and the sender for more samples", scrape, took)
+			}
+			pass(2 * time.Second)
+		}
+	})
+}
+
+func TestWhatComesAfterAnEndpointLeftIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &receiver{status: func(int) int { pass(30 * time.Millisecond); return 204 }}
+		r := newRig(t, DefaultConfig(), map[string]*receiver{"a": a}, endpointTo("a"))
+		page := newLargePage()
+		for range rowsBeforeCut + 2 {
+			r.push(t, page.next()...)
+			r.encoded()
+			pass(3 * time.Second)
+		}
+		before := len(a.got())
+		r.push(t, page.next()...)
+		pass(45 * time.Millisecond)
+		if err := r.Update(nil); err != nil {
+			t.Fatal(err)
+		}
+		r.encoded()
+		removed := int(testutil.ToFloat64(r.metrics.dropped.WithLabelValues("1", reasonRemoved)))
+		pass(time.Second)
+		if sent := len(a.got()) - before; sent+removed != largePageSamples || removed == 0 {
+			t.Errorf("%d samples arrived and %d are counted as lost, of %d", sent, removed, largePageSamples)
 		}
 	})
 }

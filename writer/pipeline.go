@@ -83,11 +83,13 @@ func newPipeline(cfg Config, log *slog.Logger, newHTTP func(remotewrite.Config) 
 	}
 	cfg = cfg.effective()
 	m := newMetrics()
-	return &Pipeline{
+	p := &Pipeline{
 		cfg: cfg, log: log, metrics: m, newHTTP: newHTTP, plates: plates{metrics: m, log: log}, revivals: revivals{metrics: m},
 		room: semaphore.NewWeighted(int64(cfg.ChanSize)), pushes: make(chan push, maxPushes), stopped: make(chan struct{}),
-		retiring: map[string]*endpoint{}, pace: newPace(),
-	}, nil
+		retiring: map[string]*endpoint{},
+	}
+	p.pace.prepare(cfg, &p.buffered)
+	return p, nil
 }
 
 // Push implements kinglet.Sink. It does not wait for any endpoint. Rows without

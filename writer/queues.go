@@ -43,6 +43,8 @@ func whyLost(reason string) string {
 	switch reason {
 	case queue.ReasonAge:
 		return "they waited for longer than queue_max_age"
+	case queue.ReasonClosed:
+		return "the endpoint left the configuration"
 	case queue.ReasonDamaged:
 		return "the disk gives them back damaged, or not at all"
 	}

@@ -142,6 +142,9 @@ func (l *Log) Append(blocks ...Block) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		for _, b := range blocks {
+			l.onDrop(b.Samples, ReasonClosed)
+		}
 		return
 	}
 	l.retry(now)

@@ -49,10 +49,11 @@ func (m *Memory) Append(blocks ...Block) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return
-	}
 	for _, b := range blocks {
+		if m.closed {
+			m.onDrop(b.Samples, ReasonClosed)
+			continue
+		}
 		if b.Queued.IsZero() {
 			b.Queued = now
 		}

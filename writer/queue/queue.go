@@ -70,7 +70,7 @@ type Queue interface {
 	// Append takes blocks, best all of a scrape at once; the slice stays the
 	// caller's. It waits for nobody: where there is no room for a block the oldest
 	// that are not in flight go, or the block itself if that is not enough, and
-	// are counted. After Close it does nothing.
+	// are counted. After Close blocks are only counted.
 	Append(blocks ...Block)
 	// Next returns the oldest blocks that make a request as wanted, one at
 	// least, without removing them: they are in flight until Ack, or until Next
@@ -101,6 +101,7 @@ type Stats struct {
 const (
 	ReasonFull    = "queue_full"    // there was no room
 	ReasonAge     = "queue_max_age" // they waited for too long
+	ReasonClosed  = "removed"       // they came after Close
 	ReasonDamaged = "queue_damaged" // a log's record, or the whole file, can no longer be read
 )
 

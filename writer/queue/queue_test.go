@@ -264,7 +264,8 @@ func losesTooLarge(t *testing.T, newQueue maker) {
 }
 
 func closes(t *testing.T, newQueue maker) {
-	q := newQueue(t, 10, nil)
+	lost := dropped{}
+	q := newQueue(t, 10, lost.add)
 	start := time.Now()
 	q.Append(block('a', 1))
 	time.AfterFunc(100*time.Millisecond, q.Close)
@@ -274,10 +275,13 @@ func closes(t *testing.T, newQueue maker) {
 	if took := time.Since(start); took != 100*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
-	q.Append(block('b', 1))
+	q.Append(block('b', 3))
 	q.Ack(1)
 	if _, err := q.Next(t.Context(), Want{MaxSamples: 100, Linger: time.Second}); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
+	}
+	if diff := cmp.Diff(dropped{ReasonClosed: 3}, lost); diff != "" {
+		t.Error(diff)
 	}
 }
 
