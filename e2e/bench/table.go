@@ -169,7 +169,12 @@ func (r rows) write(w io.Writer) {
 
 // writeMemory writes the table of memory over time, if there are times.
 func (r rows) writeMemory(w io.Writer) {
-	spans := len(r.of[r.agents[0]][0].RSSOver)
+	spans := 0
+	for _, agent := range r.agents {
+		for _, one := range r.of[agent] {
+			spans = max(spans, len(one.RSSOver))
+		}
+	}
 	if spans < 2 {
 		return
 	}
