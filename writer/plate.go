@@ -49,9 +49,16 @@ type plate struct {
 // plates makes blocks of rows by filling stencils.
 type plates struct {
 	cutter  stencil.Cutter
+	settled bool // a stencil was, in this push: the next may in the next
 	lender  queue.Lender
 	metrics *metrics
 	log     *slog.Logger
+}
+
+// begin begins a push.
+func (p *plates) begin() {
+	p.settled = false
+	p.cutter.Rest()
 }
 
 // fill gives row as a block whose lease is the caller's, or says that it has to be
@@ -73,7 +80,7 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 			return queue.Block{}, false
 		}
 		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, everyColumn) })
-	case plate.due():
+	case plate.due() && !p.settled:
 		if gone, back := plate.stencil.Compare(row); gone+back == 0 || p.follow(plate, row) {
 			p.settle(plate, row)
 		}
@@ -133,9 +140,8 @@ func (p *plates) settle(plate *plate, row *kinglet.Row) {
 	case plate.settled:
 		return
 	}
-	plate.settled = true
-	// The tables of a thorough search are 4 MB, and a shape that series leave does
-	// not live as long as the work takes to pay.
+	plate.settled, p.settled = true, true
+	// A shape that series leave does not live as long as the work takes to pay.
 	p.cutter.Thorough = !plate.leaving
 	plate.leaving = false
 	p.replace(plate, "settled", func() (*stencil.Stencil, error) { return again(plate.stencil, row) })

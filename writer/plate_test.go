@@ -200,6 +200,7 @@ func TestStencilOutlivesItsWindows(t *testing.T) {
 	for round := range 2000 {
 		row.TimestampMs += 15000
 		row.Values[round/100%50]++ // one moves for a while, then the next
+		p.begin()
 		block, ok := p.fill(row)
 		if !ok {
 			refused++
@@ -209,6 +210,34 @@ func TestStencilOutlivesItsWindows(t *testing.T) {
 	}
 	if refused != rowsBeforeCut {
 		t.Errorf("%d rows were refused, want %d", refused, rowsBeforeCut)
+	}
+}
+
+func TestStencilsSettleOneAfterTheOther(t *testing.T) {
+	p := plates{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
+	const shapes = 4
+	var rows [shapes]*kinglet.Row
+	for i := range rows {
+		rows[i] = &kinglet.Row{Shape: testShape(20 + i), Values: make([]float64, 20+i)}
+	}
+	settled := 0
+	for range rowsBeforeCut + settledRows + shapes + 1 {
+		p.begin()
+		before := settled
+		settled = 0
+		for _, row := range rows {
+			row.TimestampMs = 1_790_000_000_000
+			p.fill(row)
+			if attachedTo(row.Shape).plate.settled {
+				settled++
+			}
+		}
+		if settled > before+1 {
+			t.Fatalf("%d stencils settled in one push, want one at most: it takes milliseconds", settled-before)
+		}
+	}
+	if settled != shapes {
+		t.Errorf("%d of %d stencils have settled", settled, shapes)
 	}
 }
 

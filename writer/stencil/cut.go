@@ -36,6 +36,7 @@ type room struct {
 	raw, packed, class, trimmed []byte
 	values                      []int // where each column's value stands in raw
 
+	matcher matcher
 	labels  kinglet.LabelRoom
 	gaps    []gap
 	lost    []span
@@ -214,12 +215,11 @@ func (c *Cutter) measure(s *Stencil) {
 
 // encode gives the elements that a well-kept encoder makes of c.raw.
 func (c *Cutter) encode() []byte {
-	c.packed = grow(c.packed, s2.MaxEncodedLen(len(c.raw)))
 	if c.Thorough {
-		c.packed = s2.EncodeSnappyBest(c.packed, c.raw)
-	} else {
-		c.packed = s2.EncodeSnappy(c.packed, c.raw)
+		c.packed = c.matcher.encode(c.packed[:0], c.raw)
+		return c.packed
 	}
+	c.packed = s2.EncodeSnappy(grow(c.packed, s2.MaxEncodedLen(len(c.raw))), c.raw)
 	_, width := binary.Uvarint(c.packed)
 	return c.packed[width:]
 }

@@ -17,7 +17,7 @@ import (
 
 // recorded reads the series and values of a recorded page, with the labels that
 // kinglet adds to them.
-func recorded(t *testing.T, name string) (series []kinglet.Series, values []float64) {
+func recorded(t testing.TB, name string) (series []kinglet.Series, values []float64) {
 	t.Helper()
 	f, err := os.Open(filepath.Join("..", "..", "inputs", "promtext", "testdata", name))
 	if err != nil {
