@@ -14,7 +14,8 @@ import (
 // another, is not waited for, and nobody is while scrapes queue up.
 const (
 	bite     = 512 << 10              // bytes of blocks
-	patience = 100 * time.Millisecond // in a push, in all
+	patience = 100 * time.Millisecond // for an endpoint to take something
+	longest  = time.Second            // in a push, in all
 )
 
 // pace belongs to the encoding goroutine.
@@ -59,10 +60,8 @@ func (p *pace) wait() {
 	if p.roomy() {
 		return
 	}
-	start := time.Now()
-	p.timer.Reset(patience - p.waited)
-	defer func() { p.waited += time.Since(start) }()
-	for !p.roomy() {
+	for start, before := time.Now(), p.waited; !p.roomy(); p.waited = before + time.Since(start) {
+		p.timer.Reset(min(patience, longest-p.waited))
 		select {
 		case <-p.eased:
 		case <-p.timer.C:
