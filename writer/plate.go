@@ -23,6 +23,9 @@ const (
 	// while are baked again, if there are enough of them: an hour of scrapes
 	// every 15 s, so that what moves now and then keeps its hole.
 	window = 240
+	// settleAtOnce columns, and those of the stencil that has the last of them, may
+	// settle in a push: it takes 5 to 10 µs each, and the others wait meanwhile.
+	settleAtOnce = 2000
 	// rowsBeforeReturn rows in which a series that left the stencil is back are
 	// encoded plainly: on some pages series come and go all the time.
 	rowsBeforeReturn = 8
@@ -49,7 +52,7 @@ type plate struct {
 // plates makes blocks of rows by filling stencils.
 type plates struct {
 	cutter  stencil.Cutter
-	settled bool // a stencil was, in this push: the next may in the next
+	settled int // columns of stencils that settled in this push
 	lender  queue.Lender
 	metrics *metrics
 	log     *slog.Logger
@@ -57,7 +60,7 @@ type plates struct {
 
 // begin begins a push.
 func (p *plates) begin() {
-	p.settled = false
+	p.settled = 0
 	p.cutter.Rest()
 }
 
@@ -80,7 +83,7 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 			return queue.Block{}, false
 		}
 		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, everyColumn) })
-	case plate.due() && !p.settled:
+	case plate.due() && p.settled < settleAtOnce:
 		if gone, back := plate.stencil.Compare(row); gone+back == 0 || p.follow(plate, row) {
 			p.settle(plate, row)
 		}
@@ -140,7 +143,8 @@ func (p *plates) settle(plate *plate, row *kinglet.Row) {
 	case plate.settled:
 		return
 	}
-	plate.settled, p.settled = true, true
+	plate.settled = true
+	p.settled += row.Shape.Len()
 	// A shape that series leave does not live as long as the work takes to pay.
 	p.cutter.Thorough = !plate.leaving
 	plate.leaving = false

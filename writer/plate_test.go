@@ -218,7 +218,7 @@ func TestStencilsSettleOneAfterTheOther(t *testing.T) {
 	const shapes = 4
 	var rows [shapes]*kinglet.Row
 	for i := range rows {
-		rows[i] = &kinglet.Row{Shape: testShape(20 + i), Values: make([]float64, 20+i)}
+		rows[i] = &kinglet.Row{Shape: testShape(settleAtOnce), Values: make([]float64, settleAtOnce)}
 	}
 	settled := 0
 	for range rowsBeforeCut + settledRows + shapes + 1 {
@@ -233,7 +233,7 @@ func TestStencilsSettleOneAfterTheOther(t *testing.T) {
 			}
 		}
 		if settled > before+1 {
-			t.Fatalf("%d stencils settled in one push, want one at most: it takes milliseconds", settled-before)
+			t.Fatalf("%d stencils settled in one push, want one at most", settled-before)
 		}
 	}
 	if settled != shapes {
