@@ -163,7 +163,7 @@ func (l *Log) Append(blocks ...Block) {
 	}
 	l.ring.shed(l.memoryLimit())
 	if l.patience <= 0 {
-		l.signal()
+		signal(l.wake)
 	}
 }
 
@@ -320,7 +320,7 @@ func (l *Log) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.signal()
+	signal(l.wake)
 }
 
 // Release closes the log's files and gives the directory back; nothing but Stats
@@ -390,13 +390,6 @@ func (l *Log) oldest() time.Time {
 		return segment.firstAt
 	}
 	return time.Time{}
-}
-
-func (l *Log) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
 }
 
 // Run looks after the disk until ctx ends: it syncs, gives up what is too old,

@@ -178,9 +178,7 @@ func (m *Memory) Ack(n int) {
 	}
 	m.inFlight -= n
 	m.cutHead(n)
-	if m.eased != nil {
-		signal(m.eased)
-	}
+	signal(m.eased)
 }
 
 // Close implements Queue.
@@ -189,9 +187,7 @@ func (m *Memory) Close() {
 	defer m.mu.Unlock()
 	m.closed = true
 	signal(m.wake)
-	if m.eased != nil {
-		signal(m.eased)
-	}
+	signal(m.eased)
 }
 
 // Stats implements Queue.
@@ -205,7 +201,7 @@ func (m *Memory) Stats() Stats {
 	return s
 }
 
-// signal puts a token where none is.
+// signal puts a token where none is. Nil is nowhere.
 func signal(to chan struct{}) {
 	select {
 	case to <- struct{}{}:
