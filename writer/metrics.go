@@ -84,11 +84,11 @@ var _ remotewrite.Observer = endpointMetrics{}
 
 // Reasons of samples that are lost here, beside those of queue and remotewrite.
 const (
-	reasonShutdown  = "shutdown"       // not sent within drain_timeout
-	reasonRemoved   = "removed"        // the endpoint was taken out of the configuration
-	reasonNoWriter  = "no_writer"      // there is no [[writers]] table
-	reasonCollision = "name_collision" // see remotewrite.View
-	reasonNoName    = "no_name"        // write_relabel_configs took the name away
+	reasonShutdown  = "shutdown"         // not sent within drain_timeout
+	reasonRemoved   = queue.ReasonClosed // the endpoint was taken out of the configuration
+	reasonNoWriter  = "no_writer"        // there is no [[writers]] table
+	reasonCollision = "name_collision"   // see remotewrite.View
+	reasonNoName    = "no_name"          // write_relabel_configs took the name away
 )
 
 // reasons are all reasons, so that each counter exists before its first loss.
