@@ -2,8 +2,9 @@ package scrape
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
+
+	"kinglet"
 )
 
 // labelTable keeps encoded label sets with each label once. A page of 20,000 fresh
@@ -76,8 +77,8 @@ func (t *labelTable) label(encoded []byte) uint32 {
 
 // labelLength is the length of the label that encoded labels begin with.
 func labelLength(encoded []byte) int {
-	n, width := binary.Uvarint(encoded[1:])
-	return 1 + width + int(n)
+	_, _, rest := kinglet.CutLabel(encoded)
+	return len(encoded) - len(rest)
 }
 
 func (t *labelTable) labels(set uint32) []uint32 {
