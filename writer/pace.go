@@ -57,9 +57,6 @@ func (p *pace) turnTo(endpoints ...[]*endpoint) {
 // wait waits until one of the endpoints that keep up has room for another bite, for
 // as long as there is patience.
 func (p *pace) wait() {
-	if p.roomy() {
-		return
-	}
 	for start, before := time.Now(), p.waited; !p.roomy(); p.waited = before + time.Since(start) {
 		p.timer.Reset(min(patience, longest-p.waited))
 		select {
