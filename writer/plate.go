@@ -51,16 +51,16 @@ type plate struct {
 
 // plates makes blocks of rows by filling stencils.
 type plates struct {
-	cutter  stencil.Cutter
-	settled int // columns of stencils that settled in this push
-	lender  queue.Lender
-	metrics *metrics
-	log     *slog.Logger
+	cutter   stencil.Cutter
+	settling int // columns of stencils that settled in this push
+	lender   queue.Lender
+	metrics  *metrics
+	log      *slog.Logger
 }
 
 // begin begins a push.
 func (p *plates) begin() {
-	p.settled = 0
+	p.settling = 0
 	p.cutter.Rest()
 }
 
@@ -83,7 +83,7 @@ func (p *plates) fill(row *kinglet.Row) (queue.Block, bool) {
 			return queue.Block{}, false
 		}
 		p.replace(plate, "new", func() (*stencil.Stencil, error) { return p.cutter.Cut(row, everyColumn) })
-	case plate.due() && p.settled < settleAtOnce:
+	case plate.due() && p.settling < settleAtOnce:
 		if gone, back := plate.stencil.Compare(row); gone+back == 0 || p.follow(plate, row) {
 			p.settle(plate, row)
 		}
@@ -144,7 +144,7 @@ func (p *plates) settle(plate *plate, row *kinglet.Row) {
 		return
 	}
 	plate.settled = true
-	p.settled += row.Shape.Len()
+	p.settling += row.Shape.Len()
 	// A shape that series leave does not live as long as the work takes to pay.
 	p.cutter.Thorough = !plate.leaving
 	plate.leaving = false
