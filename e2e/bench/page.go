@@ -183,8 +183,8 @@ func (p *page) replace(in *instrument) bool {
 }
 
 // replaceAll replaces every series once. Replaced series have labels that they
-// share with nobody: a page is larger when all are, and takes half an hour of
-// churn at 10 % a minute to become so.
+// share with nobody: what an agent keeps of a page is the most when all are, which
+// takes half an hour of churn at 10 % a minute.
 func (p *page) replaceAll() {
 	for i := range p.instruments {
 		p.replace(&p.instruments[i])
